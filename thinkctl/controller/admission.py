@@ -1,0 +1,222 @@
+"""Who gets how many tokens: grants, renewals, and what is kept back for concluding.
+
+Every sample that thinks carries a reservation for its own conclusion. As long as no sample has answered, at
+least one such reservation exists, so the run can always conclude.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from typing import Final, final
+
+from thinkctl.controller.growing import Growing
+from thinkctl.controller.ledger import Grant, Ledger, Need
+from thinkctl.types import Budget, Prices, StopReason
+
+__all__ = ["Admission"]
+
+_SMALLEST_RENEWAL: Final = 16
+"""A continuation shorter than this is not worth its prefill; the thought is concluded instead."""
+_SHARE_FOR_ANSWER: Final = 4
+"""Of a sample's own ``max_tokens``, at most one part in this many is kept for its conclusion."""
+_ANY: Final = 2**31
+"""More tokens than any stream can have: no limit."""
+
+
+@final
+@dataclass(slots=True)
+class Admission:
+    """Reserves tokens for the samples of one run.
+
+    ``usual`` is how many tokens a sample is expected to need as long as none has finished. ``wall`` is the
+    currency that the last refusal was for.
+    """
+
+    ledger: Ledger
+    budget: Budget
+    prices: Mapping[str, Prices | None]
+    usual: int
+    wall: StopReason | None = None
+    answered: bool = False
+    _spare: Grant | None = None
+    _carriers: int = 0
+    _finished: int = 0
+    _finished_tokens: int = 0
+
+    # -- how much -------------------------------------------------------------------------------------------
+
+    @property
+    def expected(self) -> int:
+        """Tokens that a sample is expected to need: the mean of those that finished, or the usual number."""
+        return max(1, self._finished_tokens // self._finished) if self._finished else self.usual
+
+    def longest(self, sample: Growing, closing: int) -> int:
+        """Return how many tokens the next stream of a sample may have, were there no budget.
+
+        ``closing`` is the length of the text that would close its thought: the context keeps room for it.
+        """
+        used = len(sample.prompt_ids) + sample.length
+        reserve = self.budget.answer_reserve if sample.thinking else 0
+        rooms = [_ANY]
+        if (context := sample.engine.card.context) is not None:
+            rooms.append(context - used - (reserve + closing if sample.thinking else 0))
+        if (limit := sample.request.sampling.max_tokens) is not None:
+            rooms.append(limit - min(reserve, limit // _SHARE_FOR_ANSWER) - sample.sampled)
+        if sample.thinking and sample.thinking_limit is not None:
+            rooms.append(sample.thinking_limit - sample.thinking_tokens())
+        return min(rooms)
+
+    def plan(self, sample: Growing, closing: int, wanted: int, in_flight: int) -> tuple[int, int]:
+        """Return how many of ``wanted`` samples like this one to start now, and how many tokens each may get.
+
+        A sample is started when there is enough for what it is expected to need; the first one always, and
+        the last one also with half of that, since nothing else is left to wait for.
+        """
+        prompt, model = len(sample.prompt_ids) + sample.length, sample.model
+        with self.ledger.lock, _Lent(self._spare):
+            room = self._room(prompt, self._conclusion(prompt + closing, model), model, fair=True)
+        if room is None:
+            return wanted, _ANY
+        reserve = self.budget.answer_reserve
+        number = min(wanted, max(0, room + reserve) // (self.expected + reserve))
+        if number == 0 and in_flight == 0 and (not self.answered or room >= self.expected / 2):
+            return min(wanted, 1), _ANY
+        if number == 0:
+            self._blocked(Need.stream(prompt, self.expected + reserve, self.prices[model]))
+            return 0, 0
+        return number, max(1, (room + reserve) // number - reserve)
+
+    # -- grants ---------------------------------------------------------------------------------------------
+
+    def open(self) -> None:
+        """Keep back the run's own conclusion reserve; its price is added when a prompt is known."""
+        for requests in (1, 0):
+            self._spare = self.ledger.reserve(Need(self.budget.answer_reserve, Decimal(0), requests))
+            if self._spare is not None:
+                return
+
+    def close(self) -> None:
+        """Give the run's own reserve back."""
+        if self._spare is not None:
+            self._spare.release()
+            self._spare = None
+
+    def admit(self, sample: Growing, most: int, closing: int) -> Grant | None:
+        """Reserve up to ``most`` tokens for the first stream of a sample, and its conclusion besides.
+
+        The first sample of a run is admitted even where nothing is left for concluding.
+        """
+        with self.ledger.lock:
+            with _Lent(self._spare) as lent:
+                grant = self._fit(sample, most, closing, least=1)
+                if grant is None and not self._finished and not self._carriers:
+                    grant = self._fit(sample, most, closing, least=1, conclude=False)
+                lent.keep = grant is not None
+            if lent.keep:
+                self._spare = None
+            return grant
+
+    def renew(self, sample: Growing, most: int, closing: int, sharing: int) -> Grant | None:
+        """Reserve more tokens for a sample that filled its grant; ``sharing`` samples may want some too."""
+        least = min(most, _SMALLEST_RENEWAL)
+        with self.ledger.lock, _Lent(sample.carry) as lent:
+            grant = self._fit(sample, most, closing, least=least, sharing=sharing, conclude=lent.lends)
+            lent.keep = grant is not None and lent.lends
+            if grant is not None and lent.lends:
+                self._carriers -= 1
+            return grant
+
+    def reserve(self, prompt: int, tokens: int, model: str) -> Grant | None:
+        """Reserve for a probe or a verifier: from the pool alone."""
+        return self.ledger.reserve(Need.stream(prompt, tokens, self.prices[model]))
+
+    def for_conclusion(self, sample: Growing, tokens: int) -> Grant | None:
+        """Turn what a sample carries, or the run's own reserve, into the grant of its concluding stream."""
+        prompt = len(sample.prompt_ids) + sample.length
+        need = Need.stream(prompt, tokens, self.prices[sample.model])
+        with self.ledger.lock:
+            self._uncarry(sample)
+            if not self.answered:
+                self.close()
+            grant = self.ledger.reserve(need)
+            if grant is None:
+                self._blocked(need)
+            return grant
+
+    def finished(self, sample: Growing) -> None:
+        """Take back what a finished sample carried; keep it for the run while nothing was answered."""
+        self.answered = self.answered or sample.answer is not None
+        if not sample.error:
+            self._finished += 1
+            self._finished_tokens += sample.sampled
+        with self.ledger.lock:
+            self._uncarry(sample)
+            if self.answered:
+                self.close()
+            elif self._spare is None and not self._carriers:
+                self.open()
+
+    def _uncarry(self, sample: Growing) -> None:
+        if sample.carry is not None:
+            sample.carry.release()
+            sample.carry = None
+            self._carriers -= 1
+
+    def _conclusion(self, prompt: int, model: str) -> Need:
+        """What concluding can cost; once something was answered it need not have a request kept for it."""
+        reserve = self.budget.answer_reserve
+        if not reserve:
+            return Need()
+        need = Need.stream(prompt, reserve, self.prices[model])
+        return replace(need, requests=0) if self.answered else need
+
+    def _room(self, prompt: int, conclusion: Need, model: str, *, fair: bool = False) -> int | None:
+        prices = self.prices[model]
+        each = Decimal(0)
+        if prices is not None:  # a token is generated once, and read again by the conclusion
+            each = prices.dollars_per_million_generated_tokens
+            each += prices.dollars_per_million_prompt_tokens if conclusion.tokens else 0
+        return self.ledger.affordable(
+            Need.stream(prompt, 0, prices) + conclusion, each / 1_000_000, fair=fair
+        )
+
+    def _fit(
+        self, sample: Growing, most: int, closing: int, *, least: int, sharing: int = 1, conclude: bool = True
+    ) -> Grant | None:
+        prompt = len(sample.prompt_ids) + sample.length
+        prices = self.prices[sample.model]
+        conclusion = self._conclusion(prompt + closing, sample.model) if conclude else Need()
+        room = self._room(prompt, conclusion, sample.model)
+        tokens = most if room is None else min(most, room, max(least, room // sharing))
+        if tokens < least:
+            self._blocked(Need.stream(prompt, least, prices) + conclusion)
+            return None
+        grant = self.ledger.reserve(Need.stream(prompt, tokens, prices))
+        if grant is not None and conclusion.tokens:
+            sample.carry = self.ledger.reserve(self._conclusion(prompt + tokens + closing, sample.model))
+            self._carriers += sample.carry is not None
+        return grant
+
+    def _blocked(self, need: Need) -> None:
+        self.wall = self.ledger.wall(need) or self.wall
+
+
+@final
+class _Lent:
+    """Gives a reservation back for the time of a ``with``, and takes it again unless ``keep`` was set."""
+
+    def __init__(self, grant: Grant | None) -> None:
+        self._grant = grant
+        self.lends = grant is not None
+        self.keep = False
+
+    def __enter__(self) -> _Lent:
+        if self._grant is not None:
+            self._grant.lend()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._grant is not None and not self.keep:
+            self._grant.take_back()

@@ -1,0 +1,180 @@
+"""The front door: engines, a strategy, a policy and a budget in; an answer with a receipt out."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from typing import final
+
+from thinkctl.controller.background import run_in_background
+from thinkctl.controller.ledger import Ledger
+from thinkctl.controller.loop import Loop
+from thinkctl.controller.purse import current_ledger
+from thinkctl.controller.setup import Setup
+from thinkctl.errors import ConfigurationError
+from thinkctl.protocols import Engine, Selector, StoppingPolicy, Strategy, Verifier
+from thinkctl.types import Budget, Event, Finished, Prices, Problem, Run
+
+__all__ = ["Controller"]
+
+_NO_LIMITS = Budget()
+
+
+@final
+class Controller:
+    """Decides how long a model thinks about a problem.
+
+    Args:
+        engine: One engine, or several by model name; a request that names no model goes to the first.
+        strategy: What to ask.
+        policy: When to stop; ``None`` never stops early.
+        selector: Which answer wins; the strategy's own where none is given.
+        verifier: Judges every finished sample; what it generates is on the bill and inside the wall.
+        prices: Dollars for tokens, for all models or by model name, instead of those of the model cards.
+        speculate: Samples to run beyond those that are free: 0 spends the fewest tokens, more saves time.
+        decide_every: Tokens of one sample after which the policy is asked again; completions always ask.
+        usual_tokens: Tokens that a sample is expected to need as long as none has finished. With a tight
+            budget fewer samples are started at once, so that each can be about that long.
+
+    Raises:
+        ConfigurationError: for knobs out of range or a controller without an engine.
+    """
+
+    def __init__(
+        self,
+        engine: Engine | Mapping[str, Engine],
+        strategy: Strategy,
+        *,
+        policy: StoppingPolicy | None = None,
+        selector: Selector | None = None,
+        verifier: Verifier | None = None,
+        prices: Prices | Mapping[str, Prices] | None = None,
+        speculate: int = 0,
+        decide_every: int = 32,
+        usual_tokens: int = 256,
+    ) -> None:
+        engines = dict(engine) if isinstance(engine, Mapping) else {engine.card.name: engine}
+        if not engines:
+            raise ConfigurationError("a controller needs at least one engine; got an empty mapping")
+        for name, value, least in (
+            ("speculate", speculate, 0),
+            ("decide_every", decide_every, 1),
+            ("usual_tokens", usual_tokens, 1),
+        ):
+            if value < least:
+                raise ConfigurationError(f"{name}={value} is too small; give at least {least}")
+        self._setup = Setup(
+            engines=engines,
+            strategy=strategy,
+            policy=policy,
+            selector=selector if selector is not None else strategy.selector,
+            verifier=verifier,
+            prices={name: _price_of(name, each, prices) for name, each in engines.items()},
+            speculate=speculate,
+            decide_every=decide_every,
+            usual_tokens=usual_tokens,
+        )
+
+    async def solve(self, problem: Problem | str, budget: Budget | None = None, *, seed: int = 0) -> Run:
+        """Think about a problem and return the run, inside the budget and every purse around the call.
+
+        Running out of budget is a stop reason, not an error. If the call is cancelled, everything is aborted
+        on the engine before the cancellation goes on.
+
+        Raises:
+            ConfigurationError: a dollar budget without a price, or a strategy that asks for unknown models.
+            ContextExceeded: the prompt does not fit the model.
+            EngineUnavailable: the engine is dead; ``error.run`` holds the run so far.
+        """
+        return await self._solve(problem, budget, seed, current_ledger(), None)
+
+    def solve_sync(self, problem: Problem | str, budget: Budget | None = None, *, seed: int = 0) -> Run:
+        """Do as :meth:`solve` without ``await``, also inside a running loop or a notebook (which it blocks).
+
+        It runs on thinkctl's own event loop in its own thread, the same for all calls. Do not mix it with
+        ``await solve(...)`` on an engine that belongs to one loop; such an engine says so.
+        """
+        return run_in_background(self.solve(problem, budget, seed=seed))
+
+    async def stream(
+        self, problem: Problem | str, budget: Budget | None = None, *, seed: int = 0
+    ) -> AsyncIterator[Event]:
+        """Yield what happens while it happens; the last event is ``Finished`` and holds the run.
+
+        Leaving the iteration early aborts the run; use ``contextlib.aclosing`` to have that done at once.
+        """
+        events: asyncio.Queue[Event | None] = asyncio.Queue()
+        task = asyncio.ensure_future(self._solve(problem, budget, seed, current_ledger(), events.put_nowait))
+        task.add_done_callback(lambda _: events.put_nowait(None))
+        try:
+            while (event := await events.get()) is not None:
+                yield event
+            yield Finished(task.result())
+        finally:
+            task.cancel()
+            await asyncio.wait({task})
+
+    async def solve_many(
+        self,
+        problems: Iterable[Problem | str],
+        budget: Budget | None = None,
+        *,
+        each: Budget | None = None,
+        at_once: int = 64,
+        seed: int = 0,
+    ) -> AsyncIterator[Run]:
+        """Solve many problems on the same engine, ``at_once`` at a time; yield runs as they end.
+
+        ``budget`` is one wall around all of them, ``each`` a wall around every single one. A problem gets at
+        least its share of what is left when its turn comes. Runs are told apart by ``run.history.problem``.
+        """
+        if at_once < 1:
+            raise ConfigurationError(f"at_once={at_once} solves nothing; give at least 1")
+        waiting = list(problems)
+        purse = Ledger(budget or _NO_LIMITS, now=asyncio.get_running_loop().time(), parent=current_ledger())
+        purse.sharers = len(waiting)
+        waiting.reverse()
+        tasks: set[asyncio.Task[Run]] = set()
+        try:
+            while waiting or tasks:
+                while waiting and len(tasks) < at_once:
+                    problem = waiting.pop()
+                    tasks.add(asyncio.ensure_future(self._solve(problem, each, seed, purse, None)))
+                done, tasks = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+                purse.sharers = len(waiting) + len(tasks)
+                for task in done:
+                    yield task.result()
+        finally:
+            for task in tasks:
+                task.cancel()
+            if tasks:
+                await asyncio.wait(tasks)
+
+    async def _solve(
+        self,
+        problem: Problem | str,
+        budget: Budget | None,
+        seed: int,
+        parent: Ledger | None,
+        sink: Callable[[Event], None] | None,
+    ) -> Run:
+        now = asyncio.get_running_loop().time()
+        ledger = Ledger(budget or _NO_LIMITS, now=now, parent=parent)
+        if ledger.counts_dollars:
+            self._check_prices()
+        return await Loop(self._setup, Problem.of(problem), ledger, seed=seed, sink=sink).run()
+
+    def _check_prices(self) -> None:
+        unknown = [name for name, prices in self._setup.prices.items() if prices is None]
+        if unknown:
+            raise ConfigurationError(
+                f"a dollar budget needs a price, and none is known for {', '.join(map(repr, unknown))}; "
+                "give Controller(prices=Prices(...)) or leave dollars out of the budget"
+            )
+
+
+def _price_of(name: str, engine: Engine, prices: Prices | Mapping[str, Prices] | None) -> Prices | None:
+    if isinstance(prices, Prices):
+        return prices
+    given = prices.get(name) if prices is not None else None
+    return given if given is not None else engine.card.prices

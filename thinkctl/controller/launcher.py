@@ -1,0 +1,129 @@
+"""From a proposed request to a sample in flight: how many, how long, from which tokens."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import final
+
+from thinkctl.answers import Form
+from thinkctl.controller.admission import Admission
+from thinkctl.controller.growing import Growing
+from thinkctl.controller.ledger import Grant
+from thinkctl.controller.pump import Pump
+from thinkctl.controller.setup import Setup, thinking_limit
+from thinkctl.errors import ConfigurationError, ContextExceeded
+from thinkctl.types import Decision, History, Request
+
+__all__ = ["Launcher"]
+
+
+@final
+@dataclass(slots=True)
+class Launcher:
+    """Starts samples of one run. ``start(sample, grant)`` hands an admitted sample to the loop."""
+
+    setup: Setup
+    form: Form
+    admission: Admission
+    pump: Pump
+    samples: list[Growing]
+    start: Callable[[Growing, Grant | None], None]
+    elapsed: Callable[[], float]
+
+    def launch(self, history: History, decision: Decision, in_flight: int) -> bool:
+        """Start what is proposed, useful and affordable now; tell whether something useful stayed out."""
+        proposals = self.setup.strategy.propose(history)
+        useful = self._useful(history, decision)
+        wanted = len(proposals) if useful is None else min(len(proposals), useful)
+        streams = min(engine.caps.streams for engine in self.setup.engines.values())
+        wanted = min(wanted, max(0, streams - in_flight))
+        started = 0
+        while started < wanted:
+            batch = self._batch(proposals[started:wanted], history, decision, in_flight + started)
+            started += batch
+            if batch == 0:
+                return True
+        return False
+
+    def _useful(self, history: History, decision: Decision) -> int | None:
+        """How many further samples may run: those the policy needs before it could stop, and the speculation.
+
+        Fewer could not make it stop, so starting that many at once wastes nothing.
+        """
+        if decision.more is None:
+            return None
+        pending = sum(
+            not sample.finished or sample.answer is not None
+            for sample in history.samples[len(history.settled) :]
+        )
+        return max(0, decision.more + self.setup.speculate - pending)
+
+    def _batch(
+        self, proposals: Sequence[Request], history: History, decision: Decision, in_flight: int
+    ) -> int:
+        first = self._sample(proposals[0], history, decision)
+        number, most = self.admission.plan(first, len(self.pump.closing(first)), len(proposals), in_flight)
+        for started in range(number):
+            sample = first if started == 0 else self._sample(proposals[started], history, decision)
+            if not self._admit(sample, most):
+                return started
+        return number
+
+    def _sample(self, request: Request, history: History, decision: Decision) -> Growing:
+        model = request.model or self.setup.default_model
+        engine = self.setup.engines.get(model)
+        if engine is None:
+            known = ", ".join(self.setup.engines)
+            raise ConfigurationError(f"the strategy asks for model {model!r}; the controller has {known}")
+        prompt, inherited = self._origin(request, model)
+        sample = Growing(
+            len(self.samples),
+            request,
+            model=model,
+            engine=engine,
+            form=self.form,
+            prompt_ids=prompt,
+            inherited=inherited,
+            forced=tuple(engine.tokenizer.encode(request.extend)) if request.extend else (),
+            started=self.elapsed(),
+        )
+        sample.thinking_limit = thinking_limit(request, history.budget, decision)
+        return sample
+
+    def _origin(self, request: Request, model: str) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        """Return prompt and inherited ids."""
+        if request.parent is None:
+            return tuple(self.setup.engines[model].tokenizer.chat(request.messages)), ()
+        if not 0 <= request.parent < len(self.samples) or self.samples[request.parent].finish is None:
+            raise ConfigurationError(
+                f"the strategy continues sample {request.parent}, which is not a finished sample "
+                f"of this run ({len(self.samples)} were launched); continue one whose finish is set"
+            )
+        parent = self.samples[request.parent]
+        if parent.model != model:
+            raise ConfigurationError(
+                f"the strategy continues sample {parent.index} of {parent.model!r} with {model!r}; token ids "
+                "mean something else to another model: ask with messages instead"
+            )
+        return parent.prompt_ids, parent.thought_ids() if request.reopen else parent.kept_ids()
+
+    def _admit(self, sample: Growing, most: int) -> bool:
+        closing = len(self.pump.closing(sample))
+        self._check_context(sample, closing)
+        longest = self.admission.longest(sample, closing)
+        grant = None
+        if longest >= 1:  # else its thought may have no token at all: it is concluded at once
+            grant = self.admission.admit(sample, min(most, longest), closing)
+            if grant is None:
+                return False
+        self.start(sample, grant)
+        return True
+
+    def _check_context(self, sample: Growing, closing: int) -> None:
+        context, prompt = sample.engine.card.context, len(sample.prompt_ids)
+        if context is not None and sample.request.parent is None and prompt + closing >= context:
+            raise ContextExceeded(
+                f"the prompt has {prompt} tokens and asking for the answer takes {closing}, but "
+                f"{sample.model!r} has a context of {context}; shorten the problem or use a model with a longer context"
+            )

@@ -1,0 +1,332 @@
+"""One run: propose, admit, grow, decide, until something stops it.
+
+Only this loop acts. Strategies, policies and selectors are asked with an immutable history and answer with
+values; everything that happens to an engine happens here or in the pump of one sample. Time is the event
+loop's clock.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from dataclasses import replace
+from typing import Any, Final, final
+
+from thinkctl.answers import form
+from thinkctl.controller.admission import Admission
+from thinkctl.controller.growing import Growing, Order
+from thinkctl.controller.launcher import Launcher
+from thinkctl.controller.ledger import Grant, Ledger
+from thinkctl.controller.narrator import Narrator
+from thinkctl.controller.pump import Pump
+from thinkctl.controller.rates import Rates
+from thinkctl.controller.setup import Setup, thinking_limit
+from thinkctl.errors import EngineUnavailable
+from thinkctl.types import Answer, Decision, Event, History, Problem, Run, StopReason, spec_of
+
+__all__ = ["Loop"]
+
+_SHARE_FOR_ANSWER: Final = 4
+"""Of the time of a run, at most one part in this many is kept for concluding."""
+_NOTHING: Final = Decision()
+_WHY: Final = {
+    StopReason.DONE: "the strategy had nothing more to ask",
+    StopReason.POLICY: "the policy was satisfied",
+    StopReason.TOKENS: "the token budget was reached",
+    StopReason.SECONDS: "the deadline was reached",
+    StopReason.DOLLARS: "the dollar budget was reached",
+    StopReason.REQUESTS: "the request budget was reached",
+    StopReason.CANCELLED: "the caller gave up",
+    StopReason.ENGINE: "the engine died",
+}
+
+
+@final
+class Loop:
+    """The loop of one problem under one ledger. It runs once, inside a running event loop."""
+
+    def __init__(
+        self,
+        setup: Setup,
+        problem: Problem,
+        ledger: Ledger,
+        *,
+        seed: int = 0,
+        sink: Callable[[Event], None] | None = None,
+    ) -> None:
+        self._setup = setup
+        self._problem = problem
+        self._ledger = ledger
+        self._seed = seed
+        self._clock = asyncio.get_running_loop().time
+        self._news = asyncio.Event()
+        self._narrator = Narrator(sink)
+        self._samples: list[Growing] = []
+        self._growing: dict[int, Growing] = {}
+        self._tasks: dict[asyncio.Task[None], Growing | None] = {}
+        self._walled = False
+        self._counted: int | None = None
+        self._winding_down = False
+        self._rates = Rates()
+        self._admission = Admission(ledger, ledger.budget, setup.prices, setup.usual_tokens)
+        self._pump = Pump(
+            admission=self._admission,
+            engines=setup.engines,
+            prices=setup.prices,
+            rates=self._rates,
+            verifier=setup.verifier,
+            seed=seed,
+            news=self._heard,
+            history=self._history,
+            in_flight=lambda: len(self._growing),
+        )
+        self._launcher = Launcher(
+            setup=setup,
+            form=form(problem.form),
+            admission=self._admission,
+            pump=self._pump,
+            samples=self._samples,
+            start=self._start_sample,
+            elapsed=self._elapsed,
+        )
+
+    # -- the run --------------------------------------------------------------------------------------------
+
+    async def run(self) -> Run:
+        """Run to the end. Whatever happens, no stream outlives this call."""
+        self._admission.open()
+        try:
+            stop, decision = await self._until_stopped()
+            await self._close_all(by_policy=stop is StopReason.POLICY)
+            await self._last_resort()
+            return self._finish(stop, decision)
+        except EngineUnavailable as error:
+            await self._close_all()
+            self._walled = True
+            error.run = self._finish(StopReason.ENGINE, Decision(why=str(error)))
+            raise
+        finally:
+            await self._close_all()
+            self._admission.close()
+
+    async def _until_stopped(self) -> tuple[StopReason, Decision]:
+        while True:
+            self._raise_failures()
+            if self._past_deadline():
+                self._walled = True
+                return StopReason.SECONDS, Decision(why=_WHY[StopReason.SECONDS])
+            history = self._history()
+            decision = self._decide(history)
+            if decision.stop:
+                self._counted = len(history.settled)
+                return StopReason.POLICY, decision
+            self._steer(decision)
+            waiting = self._winding_down or self._launcher.launch(history, decision, len(self._growing))
+            if not self._growing:
+                return self._why_done(waiting), replace(decision, why="")
+            await self._wait()
+
+    def _why_done(self, waiting: bool) -> StopReason:
+        """Nothing is in flight and nothing was started: was that a wall?"""
+        if self._winding_down:
+            self._walled = True
+            return StopReason.SECONDS
+        squeezed = any(sample.squeezed for sample in self._samples)
+        wall = self._admission.wall if waiting or squeezed else None
+        self._walled = wall is not None
+        return wall or StopReason.DONE
+
+    def _raise_failures(self) -> None:
+        for task in [task for task in self._tasks if task.done()]:
+            sample = self._tasks.pop(task)
+            if sample is not None:
+                self._growing.pop(sample.index, None)
+            task.result()
+
+    # -- deciding -------------------------------------------------------------------------------------------
+
+    def _elapsed(self) -> float:
+        return self._clock() - self._ledger.started
+
+    def _history(self) -> History:
+        return History(
+            problem=self._problem,
+            budget=self._ledger.budget,
+            samples=tuple(sample.snapshot() for sample in self._samples),
+            elapsed=self._elapsed(),
+            seed=self._seed,
+            walled=self._walled,
+            counted=self._counted,
+        )
+
+    def _decide(self, history: History) -> Decision:
+        for sample in self._growing.values():
+            sample.seen_tokens = sample.length
+        policy = self._setup.policy
+        decision = _NOTHING
+        if policy is not None:
+            decision = policy.decide(history)
+            self._narrator.decided(history, decision)
+        if self._narrator.listens:
+            answer = self._setup.selector.select(history)
+            self._narrator.leads(answer, _confidence(history, answer, decision))
+        return decision
+
+    def _steer(self, decision: Decision) -> None:
+        """Do to samples in flight what the policy decided: cut before conclude before probe."""
+        for index in decision.cut:
+            if index in self._growing:
+                self._cut(self._growing[index], by_policy=True)
+        for index in decision.conclude:
+            if index in self._growing:
+                self._begin(self._pump.steer(self._growing[index]))
+        for ask in decision.probe:
+            if ask.sample in self._growing and self._growing[ask.sample].order is None:
+                self._begin(self._pump.probe(self._growing[ask.sample], ask))
+        for sample in self._growing.values():
+            limit = sample.thinking_limit = thinking_limit(sample.request, self._ledger.budget, decision)
+            if limit is not None and sample.thinking and sample.thinking_tokens() >= limit:
+                self._begin(self._pump.steer(sample))
+
+    def _cut(self, sample: Growing, *, by_policy: bool) -> None:
+        if sample.order is Order.CUT:
+            return
+        sample.order = Order.CUT
+        sample.cut_by_policy = by_policy
+        if sample.stream is not None:
+            self._begin(_close(sample))
+        elif sample.judging is not None:
+            sample.judging.cancel()
+
+    def _begin(self, work: Coroutine[Any, Any, None], sample: Growing | None = None) -> asyncio.Task[None]:
+        task = asyncio.ensure_future(work)
+        self._tasks[task] = sample
+        task.add_done_callback(lambda _: self._news.set())
+        return task
+
+    def _start_sample(self, sample: Growing, grant: Grant | None) -> None:
+        self._samples.append(sample)
+        self._growing[sample.index] = sample
+        self._narrator.started(sample.snapshot())
+        self._begin(self._pump.run(sample, grant), sample)
+
+    # -- waiting --------------------------------------------------------------------------------------------
+
+    def _heard(self, sample: Growing, urgent: bool) -> None:
+        self._narrator.grew(sample)
+        if sample.finish is not None:
+            self._growing.pop(sample.index, None)
+        if urgent or sample.length - sample.seen_tokens >= self._setup.decide_every:
+            self._news.set()
+
+    async def _wait(self) -> None:
+        alarm = self._next_alarm()
+        handle = None
+        if alarm is not None:
+            handle = asyncio.get_running_loop().call_at(alarm, self._news.set)
+        try:
+            await self._news.wait()
+        finally:
+            if handle is not None:
+                handle.cancel()
+        self._news.clear()
+
+    def _next_alarm(self) -> float | None:
+        """When to look at the clock again: at the thinking wall, then at the deadline."""
+        deadline = self._ledger.deadline
+        if deadline is None:
+            return None
+        if not self._winding_down:
+            wall = deadline - self._time_reserve(deadline)
+            if self._clock() < wall:
+                return wall
+            self._wind_down()
+        return deadline
+
+    def _time_reserve(self, deadline: float) -> float:
+        most = (deadline - self._ledger.started) / _SHARE_FOR_ANSWER
+        return min(most, self._rates.conclusion_seconds(self._ledger.budget.answer_reserve))
+
+    def _wind_down(self) -> None:
+        """At the thinking wall: start nothing more, close every thought, wait for the answers."""
+        self._winding_down = True
+        for sample in self._growing.values():
+            self._begin(self._pump.steer(sample))
+
+    def _past_deadline(self) -> bool:
+        deadline = self._ledger.deadline
+        return deadline is not None and self._clock() >= deadline
+
+    # -- ending ---------------------------------------------------------------------------------------------
+
+    async def _close_all(self, *, by_policy: bool = False) -> None:
+        """Abort everything in flight and wait until the engine is idle, however often we are cancelled.
+
+        A failure of a stream that is being closed is not news any more; a mistake of ours is.
+        """
+        for sample in list(self._growing.values()):
+            self._cut(sample, by_policy=by_policy)
+        cancelled = False
+        mistake: BaseException | None = None
+        while self._tasks:
+            try:
+                await asyncio.wait(list(self._tasks))
+            except asyncio.CancelledError:
+                cancelled = True
+            for task in [task for task in self._tasks if task.done()]:
+                del self._tasks[task]
+                if not task.cancelled() and not isinstance(task.exception(), EngineUnavailable | None):
+                    mistake = task.exception()
+        self._growing.clear()
+        if cancelled:
+            raise asyncio.CancelledError
+        if mistake is not None:
+            raise mistake
+
+    async def _last_resort(self) -> None:
+        """Nothing was answered: force an answer from the longest chain of thought that can be concluded."""
+        if self._setup.selector.select(self._history()) is not None:
+            return
+        for sample in sorted(self._samples, key=lambda sample: -sample.sampled):
+            if self._past_deadline() or not (sample.length and sample.undecided):
+                continue
+            self._counted, self._walled = None, True
+            self._growing[sample.index] = sample
+            task = self._begin(self._pump.finish_by_force(sample), sample)
+            deadline = self._ledger.deadline
+            await asyncio.wait(
+                {task}, timeout=None if deadline is None else max(0.0, deadline - self._clock())
+            )
+            await self._close_all()
+            if sample.answer is not None:
+                return
+
+    def _finish(self, stop: StopReason, decision: Decision) -> Run:
+        history = self._history()
+        setup = self._setup
+        answer = setup.selector.select(history)
+        return Run(
+            history=history,
+            answer=answer,
+            confidence=_confidence(history, answer, decision),
+            stop=stop,
+            why=decision.why or _WHY[stop],
+            receipt=self._ledger.receipt(self._clock()),
+            strategy=spec_of(setup.strategy),
+            policy=None if setup.policy is None else spec_of(setup.policy),
+            selector=spec_of(setup.selector),
+            notes=tuple(self._narrator.notes),
+        )
+
+
+def _confidence(history: History, answer: Answer | None, decision: Decision) -> float | None:
+    """Return the policy's confidence, else the answer's share of the votes."""
+    if answer is None or decision.confidence is not None:
+        return None if answer is None else decision.confidence
+    keys = [vote.key for vote in history.answers]
+    return keys.count(answer.key) / len(keys) if keys else None
+
+
+async def _close(sample: Growing) -> None:
+    if sample.stream is not None:
+        await sample.stream.close()

@@ -1,0 +1,291 @@
+"""Runs one sample from its first token to its verdict: streams, renewals, conclusion, probes."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Final, final
+
+from thinkctl.controller.admission import Admission
+from thinkctl.controller.growing import Growing, Order
+from thinkctl.controller.ledger import Grant
+from thinkctl.controller.meter import MeteredEngine
+from thinkctl.controller.rates import Rates, StreamTimer
+from thinkctl.errors import EngineUnavailable, RequestFailed
+from thinkctl.protocols import Engine, Stream, Verifier
+from thinkctl.types import (
+    Answer,
+    Finish,
+    GenerationSpec,
+    History,
+    Prices,
+    Probe,
+    ProbeRequest,
+    Role,
+    Sampling,
+    StreamUsage,
+    TokenLogprob,
+    Usage,
+)
+
+__all__ = ["Pump"]
+
+_GREEDY: Final = Sampling(temperature=0)
+
+
+@final
+@dataclass(slots=True)
+class Pump:
+    """What all samples of a run share. ``news(sample, urgent)`` tells the loop that something came."""
+
+    admission: Admission
+    engines: Mapping[str, Engine]
+    prices: Mapping[str, Prices | None]
+    rates: Rates
+    verifier: Verifier | None
+    seed: int
+    news: Callable[[Growing, bool], None]
+    history: Callable[[], History]
+    in_flight: Callable[[], int]
+
+    async def run(self, sample: Growing, grant: Grant | None) -> None:
+        """Grow a sample to its end. Raises ``EngineUnavailable`` if its engine is dead."""
+        try:
+            finish = await self._grow(sample, grant)
+            await self._complete(sample, finish)
+        finally:
+            if not sample.finish:
+                self._end(sample, Finish.CUT)
+
+    async def _grow(self, sample: Growing, grant: Grant | None) -> Finish:
+        while grant is not None:
+            finish = await self._generate(sample, grant, Role.SAMPLE)
+            if finish is Finish.ERROR:
+                return finish
+            if sample.order is Order.CUT:
+                return finish if finish is Finish.STOP else Finish.CUT
+            if sample.concluded_at is not None:  # it was made to conclude while it ran
+                return await self._answer(sample, finish)
+            if sample.order is Order.CONCLUDE or (finish is Finish.LENGTH and self._at_its_limit(sample)):
+                return await self.conclude(sample) if sample.undecided else finish or Finish.CUT
+            if finish is not Finish.LENGTH:
+                return finish or Finish.CUT
+            grant = self._renew(sample)
+            sample.squeezed = grant is None
+        return await self.conclude(sample) if sample.undecided else Finish.LENGTH
+
+    def _at_its_limit(self, sample: Growing) -> bool:
+        return self.admission.longest(sample, len(self.closing(sample))) < 1
+
+    def _renew(self, sample: Growing) -> Grant | None:
+        closing = len(self.closing(sample))
+        most = self.admission.longest(sample, closing)
+        return self.admission.renew(sample, most, closing, sharing=self.in_flight())
+
+    # -- one stream -----------------------------------------------------------------------------------------
+
+    async def _generate(self, sample: Growing, grant: Grant, role: Role) -> Finish | None:
+        """Run one stream on all tokens so far; ``None`` when it was closed before it ended."""
+        if sample.order is Order.CUT:
+            grant.release()
+            return None
+        loop = asyncio.get_running_loop()
+        delivered = 0
+        finish: Finish | None = None
+        stream: Stream | None = None
+        try:
+            prompt = [*sample.prompt_ids, *sample.token_ids]
+            stream = sample.engine.stream(prompt, self._spec(sample, grant))
+            sample.stream = stream
+            timer = StreamTimer(self.rates, loop.time())
+            async for delta in stream:
+                delivered += len(delta.token_ids)
+                sample.take(delta)
+                timer.arrived(len(delta.token_ids), loop.time())
+                finish = delta.finish
+                if sample.concluded_at is not None and self._said_enough(sample):
+                    finish = finish or Finish.STOP
+                    break
+                self.news(sample, False)
+        except RequestFailed as error:
+            sample.error = str(error)
+            finish = Finish.ERROR
+        finally:
+            sample.stream = None
+            used = await _closed(stream, delivered)
+            line = sample.bill(used, delivered)
+            self.admission.ledger.settle(grant, role, sample.model, line, self.prices[sample.model])
+        return finish
+
+    def _said_enough(self, sample: Growing) -> bool:
+        return sample.said_since_cue() >= self.admission.budget.answer_reserve or sample.answered()
+
+    def _spec(self, sample: Growing, grant: Grant) -> GenerationSpec:
+        sampling = sample.request.sampling
+        seed = self.seed * 1_000_003 + sample.index if sample.engine.caps.seeds else None
+        return GenerationSpec(
+            max_tokens=grant.need.tokens,
+            temperature=sampling.temperature,
+            top_p=sampling.top_p,
+            top_k=sampling.top_k,
+            min_p=sampling.min_p,
+            seed=seed,
+            logprobs=sampling.logprobs,
+        )
+
+    # -- concluding -----------------------------------------------------------------------------------------
+
+    def closing(self, sample: Growing) -> list[int]:
+        """Return the ids that close a thought and ask for the answer, from model card and answer form."""
+        card = sample.engine.card
+        mark = card.thinking.end if card.thinking is not None and sample.request.think else ""
+        return sample.tokenizer.encode(mark + card.answer_cue + sample.form.cue)
+
+    async def steer(self, sample: Growing) -> None:
+        """Close the thought of a running sample: in flight where the engine can, else close and continue."""
+        sample.refresh()
+        stream, closing = sample.stream, self.closing(sample)
+        if stream is None or sample.order is not None or not sample.undecided:
+            return
+        sample.order = Order.CONCLUDE
+        if 0 < len(closing) <= sample.engine.caps.force:
+            sample.forcing = True
+            if await stream.force(closing):
+                return
+            sample.forcing = False
+        await stream.close()
+
+    async def conclude(self, sample: Growing) -> Finish:
+        """Force the closing text after the tokens so far and generate the answer, from the reserve."""
+        if sample.order is Order.CUT or self._answer_room(sample) < 1:
+            return Finish.CUT if sample.order is Order.CUT else Finish.LENGTH
+        sample.drop_end_of_turn()
+        sample.force(self.closing(sample))
+        return await self._answer(sample, Finish.LENGTH)
+
+    async def _answer(self, sample: Growing, finish: Finish | None) -> Finish:
+        """Go on with a forced conclusion until the answer is complete or its reserve is used up."""
+        if finish is None or finish is Finish.LENGTH:
+            left = self._answer_room(sample)
+            grant = None if left < 1 or sample.answered() else self.admission.for_conclusion(sample, left)
+            if grant is not None:
+                finish = await self._generate(sample, grant, Role.CONCLUSION)
+        if sample.order is Order.CUT and finish is not Finish.STOP:
+            return Finish.CUT
+        return finish or Finish.CUT
+
+    def _answer_room(self, sample: Growing) -> int:
+        room = self.admission.budget.answer_reserve - sample.said_since_cue()
+        context = sample.engine.card.context
+        if context is None:
+            return room
+        closing = 0 if sample.concluded_at is not None else len(self.closing(sample))
+        return min(room, context - len(sample.prompt_ids) - sample.length - closing)
+
+    # -- the end --------------------------------------------------------------------------------------------
+
+    async def _complete(self, sample: Growing, finish: Finish) -> None:
+        if self.verifier is not None and finish in {Finish.STOP, Finish.LENGTH}:
+            sample.finished(finish, asyncio.get_running_loop().time())
+            await self._judge(sample, self.verifier)
+        self._end(sample, finish)
+
+    async def _judge(self, sample: Growing, verifier: Verifier) -> None:
+        value = sample.snapshot()
+        sample.reopen()  # it is not settled before its verdict is there
+        metered = {name: MeteredEngine(engine, self.admission, name) for name, engine in self.engines.items()}
+        try:
+            sample.judging = asyncio.ensure_future(verifier.judge(self.history(), value, metered))
+            sample.verdict = await sample.judging
+        except RequestFailed as error:
+            sample.error = f"its verifier failed: {error}"
+        except asyncio.CancelledError:
+            if sample.order is not Order.CUT:
+                raise
+        finally:
+            sample.judging = None
+            for engine in metered.values():
+                await engine.close_streams()
+
+    async def finish_by_force(self, sample: Growing) -> None:
+        """Conclude a sample that had ended without an answer."""
+        sample.reopen()
+        finish = Finish.CUT
+        try:
+            finish = await self.conclude(sample)
+        finally:
+            self._end(sample, finish)
+
+    def _end(self, sample: Growing, finish: Finish) -> None:
+        sample.finished(finish, asyncio.get_running_loop().time())
+        self.admission.finished(sample)
+        self.news(sample, True)
+
+    # -- probing --------------------------------------------------------------------------------------------
+
+    async def probe(self, sample: Growing, ask: ProbeRequest) -> None:
+        """Fork a short greedy answer from a running sample; what it cannot afford it leaves out."""
+        closing = sample.tokenizer.encode(ask.text) if ask.text else self.closing(sample)
+        at = sample.length
+        prompt = [*sample.prompt_ids, *sample.token_ids, *closing]
+        grant = self.admission.reserve(len(prompt), ask.max_tokens, sample.model)
+        if grant is None:
+            return
+        spec = replace(
+            self._spec(sample, grant),
+            temperature=_GREEDY.temperature,
+            top_p=1.0,
+            top_k=0,
+            min_p=0.0,
+            seed=None,
+        )
+        token_ids: list[int] = []
+        logprobs: list[TokenLogprob] = []
+        stream: Stream | None = None
+        try:
+            stream = sample.engine.stream(prompt, replace(spec, logprobs=ask.logprobs))
+            async for delta in stream:
+                token_ids += delta.token_ids
+                logprobs += delta.logprobs or ()
+                if sample.form.closed(sample.tokenizer.decode(token_ids)):
+                    break
+        except RequestFailed:
+            pass  # a probe that fails says nothing; what it used is on the bill
+        finally:
+            used = await _closed(stream, len(token_ids))
+            usage = Usage(
+                requests=1,
+                prompt_tokens=used.prompt_tokens,
+                cached_tokens=used.cached_tokens,
+                probe_tokens=len(token_ids),
+                wasted_tokens=max(0, used.generated_tokens - len(token_ids)),
+                estimated=used.estimated,
+            )
+            self.admission.ledger.settle(grant, Role.PROBE, sample.model, usage, self.prices[sample.model])
+            text = sample.tokenizer.decode(token_ids)
+            found = sample.form.extract(sample.form.cue + text, complete=sample.form.closed(text))
+            answer = None if found is None else Answer(found, sample.form.key(found), sample.index, True)
+            sample.add_probe(Probe(at, text, answer, tuple(logprobs) or None, usage))
+            self.news(sample, True)
+
+
+async def _closed(stream: Stream | None, delivered: int) -> StreamUsage:
+    """Close a stream and return what it used; of a dead engine only what was delivered is known."""
+    if stream is None:
+        return StreamUsage()
+    closing = asyncio.ensure_future(stream.close())
+    cancelled = False
+    while not closing.done():
+        try:
+            await asyncio.shield(closing)
+        except asyncio.CancelledError:
+            cancelled = True  # the engine must be idle before the caller hears of it
+        except EngineUnavailable:
+            break
+    if cancelled:
+        raise asyncio.CancelledError
+    try:
+        return closing.result()
+    except EngineUnavailable:
+        return StreamUsage(cached_tokens=None, generated_tokens=delivered, estimated=True)

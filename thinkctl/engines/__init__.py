@@ -1,0 +1,43 @@
+"""Engines generate. ``engine_from`` makes one from a spec such as ``vllm:small`` or ``replay:runs.jsonl``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from thinkctl.errors import ConfigurationError
+from thinkctl.protocols import Engine
+
+__all__ = ["engine_from"]
+
+_KINDS = {
+    "vllm": "vLLM in process: a catalogue name, a local folder or a hub name",
+    "vllm-lockstep": "the same on vLLM's lock-step driver: slower, repeatable",
+    "replay": "a file of recorded runs or a pool of samples",
+}
+
+
+def engine_from(spec: str, **options: Any) -> Engine:
+    """Make an engine from ``KIND:WHAT``.
+
+    ``vllm:PATH-OR-NAME`` runs a model in process (pulled on first use when it is in the catalogue),
+    ``vllm-lockstep:PATH-OR-NAME`` the same on the lock-step driver, ``replay:FILE`` plays recorded samples.
+    Options go to the engine. Nothing is loaded before the first generation.
+
+    Raises:
+        ConfigurationError: for a spec that is not understood.
+        ThinkctlError: for a model that is unknown or cannot be had.
+    """
+    kind, colon, what = spec.partition(":")
+    if not colon or not what.strip() or kind not in _KINDS:
+        kinds = "; ".join(f"{name}:... is {meaning}" for name, meaning in _KINDS.items())
+        raise ConfigurationError(f"engine {spec!r} is not understood; write KIND:WHAT, where {kinds}")
+    if kind == "replay":
+        from thinkctl.engines.replay import ReplayEngine
+
+        return ReplayEngine.from_file(what, **options)
+    from thinkctl.engines.vllm import VllmEngine, VllmLockstep
+    from thinkctl.models import card_for, resolve
+
+    folder = resolve(what)
+    options.setdefault("card", card_for(folder))
+    return VllmEngine(folder, **options) if kind == "vllm" else VllmLockstep(folder, **options)

@@ -1,0 +1,187 @@
+"""Reading run files. They are untrusted data: whatever is wrong with one is an error that says where."""
+
+from __future__ import annotations
+
+import contextlib
+import gzip
+import json
+import warnings
+import zlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, Any, Final, cast, final
+
+from thinkctl.errors import RunFileError
+from thinkctl.runfile.codec import BadValue, load_card, load_run
+from thinkctl.types import ModelCard, Run
+
+__all__ = [
+    "MARK",
+    "OWN_FIELDS",
+    "SCHEMA",
+    "Header",
+    "TornLine",
+    "is_run_file",
+    "is_whole",
+    "may_be_torn_header",
+    "opened",
+    "read",
+    "read_header",
+    "read_lines",
+    "warn_of_torn",
+]
+
+SCHEMA: Final = 1
+MARK: Final = b'{"thinkctl": "run-file"'
+"""How the header begins, to the byte."""
+OWN_FIELDS: Final = frozenset({"thinkctl", "schema", "version", "card"})
+
+
+class TornLine(UserWarning):
+    """The last line of a run file was not written to its end; the run in it is lost."""
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Header:
+    """The first line: which schema, written by which version, which model, and fields of the writer's own."""
+
+    schema: int = SCHEMA
+    version: str = ""
+    card: ModelCard | None = None
+    fields: Mapping[str, Any] = field(default_factory=dict[str, Any])
+
+
+def _parse(line: bytes) -> Any:
+    """Return the JSON value of a line. Raises ``ValueError``."""
+    try:
+        return json.loads(line.decode("utf-8"))
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
+
+
+def is_whole(line: bytes) -> bool:
+    """Whether a line was written to its end: a part of an object is never JSON."""
+    try:
+        _parse(line)
+    except ValueError:
+        return False
+    return True
+
+
+def _parse_header(path: Path, line: bytes) -> Header:
+    try:
+        value = _parse(line)
+    except ValueError:
+        value = None
+    if not isinstance(value, dict) or value.get("thinkctl") != "run-file":
+        raise RunFileError(
+            f"{path}: line 1 is not the header of a run file; give a file that thinkctl recorded"
+        )
+    schema, version, card = value.get("schema"), str(value.get("version", "")), value.get("card")
+    if type(schema) is not int or schema < 1:
+        raise RunFileError(f"{path}: line 1: schema {schema!r} is not a positive integer; restore the header")
+    if schema > SCHEMA:
+        raise RunFileError(
+            f"{path}: written by thinkctl {version} with schema {schema}, and this thinkctl reads up to {SCHEMA}; "
+            "upgrade thinkctl to read it"
+        )
+    fields = {
+        name: item for name, item in value.items() if name not in {"thinkctl", "schema", "version", "card"}
+    }
+    try:
+        return Header(schema, version, None if card is None else load_card(card), fields)
+    except BadValue as error:
+        raise RunFileError(f"{path}: line 1: card: {error}; restore the header") from None
+
+
+@contextlib.contextmanager
+def opened(path: Path) -> Iterator[IO[bytes]]:
+    try:
+        with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
+            yield file
+    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+        raise RunFileError(
+            f"{path}: not a whole gzip file ({error}); copy it again from its source"
+        ) from None
+    except OSError as error:
+        raise RunFileError(f"{path}: cannot be read ({error.strerror}); check the path") from None
+
+
+def _lines(path: Path) -> Iterator[tuple[int, bytes, Any]]:
+    """Iterate over number, bytes and JSON value of each line after the header, which the first item stands for."""
+    with opened(path) as file:
+        line = file.readline()
+        if not line.endswith(b"\n") and may_be_torn_header(line):
+            warn_of_torn(path, "the header", line, "no run follows")
+            return
+        yield 1, line, _parse_header(path, line)
+        number, line = 2, file.readline()
+        while line:
+            following = file.readline()
+            try:
+                value = _parse(line)
+            except ValueError as error:
+                if following:
+                    raise _broken(path, number, str(error)) from None
+                warn_of_torn(path, f"line {number}", line, "is skipped; run its problem again")
+                return
+            yield number, line, value
+            number, line = number + 1, following
+
+
+def may_be_torn_header(line: bytes) -> bool:
+    """Whether these bytes are how one of our headers begins (an empty file is one, too)."""
+    mark = _MARK.encode()
+    return not is_whole(line) and (mark.startswith(line) or line.startswith(mark))
+
+
+def _broken(path: Path, number: int, why: str) -> RunFileError:
+    return RunFileError(
+        f"{path}: line {number} is not a run: {why}; restore the file from a copy, or take that line out by hand"
+    )
+
+
+def warn_of_torn(path: Path, where: str, line: bytes, then: str) -> None:
+    warnings.warn(
+        f"{path}: {where} ({len(line)} bytes) was not written to its end and {then}", TornLine, stacklevel=3
+    )
+
+
+def read_lines(path: Path) -> Iterator[tuple[bytes, Any, Run]]:
+    for number, line, value in _lines(path):
+        if number == 1:
+            continue
+        try:
+            yield line, value, load_run(value)
+        except BadValue as error:
+            raise _broken(path, number, str(error)) from None
+
+
+def read(path: str | Path) -> Iterator[Run]:
+    """Iterate over the runs of a file, ``.jsonl`` or ``.jsonl.gz``, in the order written.
+
+    Raises ``RunFileError`` for anything broken but a torn last line, which is skipped with a warning.
+    """
+    return (run for _, _, run in read_lines(Path(path)))
+
+
+def read_header(path: str | Path) -> Header:
+    """Return the header of a run file. Raises ``RunFileError``."""
+    path = Path(path)
+    with opened(path) as file:
+        return _parse_header(path, file.readline())
+
+
+def is_run_file(path: str | Path) -> bool:
+    """Whether a file begins like a run file, torn or not. Raises ``RunFileError`` if it cannot be read."""
+    with opened(Path(path)) as file:
+        line = file.readline()
+    try:
+        value = _parse(line)
+    except ValueError:
+        return line.startswith(_MARK.encode())
+    return isinstance(value, dict) and value.get("thinkctl") == "run-file"
+
+

@@ -1,0 +1,127 @@
+"""Which answer wins.
+
+Selectors read the settled samples of a history in launch order. A sample without an answer abstains, and ties
+go to the first launched, so no result depends on which sample happened to finish first.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Literal, final
+
+from thinkctl.errors import ConfigurationError
+from thinkctl.types import Answer, History, Sample
+
+__all__ = ["BestScore", "Latest", "Majority", "WeightedMajority", "score_of", "tally", "top_two"]
+
+Weight = Literal["confidence", "score"]
+
+
+def tally(history: History) -> Mapping[str, int]:
+    """Count the votes for each canonical answer, in the order in which the answers were first given."""
+    return Counter(answer.key for answer in history.answers)
+
+
+def top_two(history: History) -> tuple[int, int]:
+    """Return the votes of the leading answer and of the runner-up, 0 where there is none."""
+    leader, runner_up, *_ = [*sorted(tally(history).values(), reverse=True), 0, 0]
+    return leader, runner_up
+
+
+def score_of(sample: Sample) -> float | None:
+    """Return the verifier's score in [0, 1]; a verdict that only passed or failed scores 1 or 0.
+
+    ``None`` where nothing is known: no verdict, an empty one, or a score that is not a number.
+    """
+    verdict = sample.verdict
+    if verdict is None:
+        return None
+    if verdict.score is not None:
+        return None if math.isnan(verdict.score) else verdict.score
+    return None if verdict.passed is None else float(verdict.passed)
+
+
+@final
+@dataclass(frozen=True)
+class Majority:
+    """The answer with the most votes; ties go to the answer that was given first.
+
+    Returns the first launched answer of the winning value.
+    Source: self-consistency, Wang et al. 2023 (arXiv:2203.11171), section 2, unweighted sum.
+    """
+
+    def select(self, history: History) -> Answer | None:
+        return _heaviest((answer, 1.0) for answer in history.answers)
+
+
+@final
+@dataclass(frozen=True)
+class WeightedMajority:
+    """The answer with the largest sum of weights; ties go to the answer that was given first.
+
+    ``weight`` is the sample's ``confidence`` (needs log-probabilities) or the verifier's ``score``. A vote of
+    unknown weight counts as much as the average vote of known weight, so it can neither make nor break an
+    answer; where no weight is known at all, this is the plain majority.
+
+    Source: weighted sum, normalised, Wang et al. 2023 (arXiv:2203.11171), table 1; with ``score``, weighted
+    best-of-N. Deviation: the papers have a weight for every sample.
+    """
+
+    weight: Weight = "confidence"
+
+    def __post_init__(self) -> None:
+        if self.weight not in ("confidence", "score"):
+            raise ConfigurationError(
+                f"weighted majority cannot weigh by {self.weight!r}; use 'confidence' or 'score'"
+            )
+
+    def select(self, history: History) -> Answer | None:
+        votes = [
+            (sample.answer, sample.confidence if self.weight == "confidence" else score_of(sample))
+            for sample in history.settled
+            if sample.answer is not None
+        ]
+        known = [weight for _, weight in votes if weight is not None]
+        average = math.fsum(known) / len(known) if known else 1.0
+        return _heaviest((answer, average if weight is None else weight) for answer, weight in votes)
+
+
+@final
+@dataclass(frozen=True)
+class BestScore:
+    """The answer of the sample that the verifier scored highest; ties go to the first launched.
+
+    Samples that were not scored cannot win while one was. Where none was scored (no verifier, or the budget
+    ended before it ran) the majority wins, so that there is an answer nevertheless.
+    """
+
+    def select(self, history: History) -> Answer | None:
+        best: Answer | None = None
+        highest = -math.inf
+        for sample in history.settled:
+            score = score_of(sample)
+            if sample.answer is not None and score is not None and (best is None or score > highest):
+                best, highest = sample.answer, score
+        return best or Majority().select(history)
+
+
+@final
+@dataclass(frozen=True)
+class Latest:
+    """The answer of the last launched sample that has one: where each sample goes on from the one before."""
+
+    def select(self, history: History) -> Answer | None:
+        return history.answers[-1] if history.answers else None
+
+
+def _heaviest(votes: Iterable[tuple[Answer, float]]) -> Answer | None:
+    """Return the first answer of the value with the largest exactly rounded sum of weights."""
+    first: dict[str, Answer] = {}
+    weights: dict[str, list[float]] = {}
+    for answer, weight in votes:
+        first.setdefault(answer.key, answer)
+        weights.setdefault(answer.key, []).append(weight)
+    return max(first.values(), key=lambda answer: math.fsum(weights[answer.key]), default=None)

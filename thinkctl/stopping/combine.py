@@ -1,0 +1,124 @@
+"""Policies made of policies."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import TypeVar, final
+
+from thinkctl.errors import ConfigurationError
+from thinkctl.protocols import StoppingPolicy
+from thinkctl.types import Decision, History
+
+__all__ = ["AllOf", "AnyOf", "all_of", "any_of"]
+
+T = TypeVar("T")
+
+
+@final
+@dataclass(frozen=True)
+class AnyOf:
+    """Stop as soon as one of ``policies`` would.
+
+    ``cut``, ``conclude`` and ``probe`` are what any of them asks for (cut, if both cut and concluded).
+    ``more`` is the smallest bound that one sets; policies without a bound leave it alone. The strictest
+    ``thinking_tokens`` and the highest ``confidence`` count.
+    """
+
+    policies: tuple[StoppingPolicy, ...]
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "policies", _checked("any_of", self.policies))
+
+    def decide(self, history: History) -> Decision:
+        decisions = [policy.decide(history) for policy in self.policies]
+        stopping = [decision for decision in decisions if decision.stop]
+        cut = _union(decision.cut for decision in decisions)
+        return Decision(
+            stop=bool(stopping),
+            cut=cut,
+            conclude=tuple(one for one in _union(each.conclude for each in decisions) if one not in cut),
+            probe=_union(decision.probe for decision in decisions),
+            more=min(_known(decision.more for decision in decisions), default=None),
+            thinking_tokens=_strictest_cap(decisions),
+            confidence=max(_known(decision.confidence for decision in decisions), default=None),
+            why=_joined(stopping or decisions),
+        )
+
+
+@final
+@dataclass(frozen=True)
+class AllOf:
+    """Stop only when all of ``policies`` would.
+
+    ``cut`` and ``conclude`` are what every one of them asks for; ``probe`` is what any asks for, since each
+    needs its probes. ``more`` is the largest bound among those that would not stop yet, and none if one of
+    them sets no bound. The strictest ``thinking_tokens`` and the lowest ``confidence`` count. With a policy
+    that never stops, such as a thinking cap, this never stops either: put the cap beside it, in ``any_of``.
+    """
+
+    policies: tuple[StoppingPolicy, ...]
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "policies", _checked("all_of", self.policies))
+
+    def decide(self, history: History) -> Decision:
+        decisions = [policy.decide(history) for policy in self.policies]
+        waiting = [decision for decision in decisions if not decision.stop]
+        return Decision(
+            stop=not waiting,
+            cut=_common([decision.cut for decision in decisions]),
+            conclude=_common([decision.conclude for decision in decisions]),
+            probe=_union(decision.probe for decision in decisions),
+            more=_largest_bound(waiting or decisions),
+            thinking_tokens=_strictest_cap(decisions),
+            confidence=min(_known(decision.confidence for decision in decisions), default=None),
+            why=_joined(waiting or decisions),
+        )
+
+
+def any_of(*policies: StoppingPolicy) -> AnyOf:
+    """Return the policy that stops as soon as one of these would."""
+    return AnyOf(policies)
+
+
+def all_of(*policies: StoppingPolicy) -> AllOf:
+    """Return the policy that stops only when all of these would."""
+    return AllOf(policies)
+
+
+def _checked(name: str, policies: Iterable[StoppingPolicy]) -> tuple[StoppingPolicy, ...]:
+    checked = tuple(policies)
+    if not checked:
+        raise ConfigurationError(f"{name} has no policies; give at least one")
+    for policy in checked:
+        if isinstance(policy, type) or not isinstance(policy, StoppingPolicy):
+            raise ConfigurationError(f"{name} was given {policy!r}, which is no stopping policy")
+    return checked
+
+
+def _known(values: Iterable[T | None]) -> list[T]:
+    return [value for value in values if value is not None]
+
+
+def _union(groups: Iterable[Sequence[T]]) -> tuple[T, ...]:
+    """Return what is in any group, each once, in the order first seen."""
+    return tuple(dict.fromkeys(one for group in groups for one in group))
+
+
+def _common(groups: Sequence[Sequence[T]]) -> tuple[T, ...]:
+    """Return what is in every group, in the order of the first."""
+    return tuple(one for one in _union(groups[:1]) if all(one in group for group in groups))
+
+
+def _largest_bound(decisions: Sequence[Decision]) -> int | None:
+    bounds = _known(decision.more for decision in decisions)
+    return max(bounds) if len(bounds) == len(decisions) else None
+
+
+def _strictest_cap(decisions: Iterable[Decision]) -> int | None:
+    return min(_known(decision.thinking_tokens for decision in decisions), default=None)
+
+
+def _joined(decisions: Iterable[Decision]) -> str:
+    return "; ".join(decision.why for decision in decisions if decision.why)

@@ -1,0 +1,87 @@
+"""What an engine can do, is asked to do, and delivers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+__all__ = ["Capabilities", "Delta", "Finish", "GenerationSpec", "TokenLogprob"]
+
+
+class Finish(StrEnum):
+    """Why a sample has no more tokens.
+
+    ``STOP``: the model ended it. ``LENGTH``: truncated, its limit was reached before it concluded.
+    ``CUT``: aborted, what came is kept. ``ERROR``: its request failed.
+    """
+
+    STOP = "stop"
+    LENGTH = "length"
+    CUT = "cut"
+    ERROR = "error"
+
+
+@dataclass(frozen=True, slots=True)
+class Capabilities:
+    """What an engine honours.
+
+    ``token_prompts``: prompts are token ids and continuation is exact. ``overshoot``: tokens decoded after a
+    stream was closed but never delivered, at most (``None``: unknown). ``force``: the longest text in tokens
+    that a running stream can be made to emit next (0: none). ``logprobs``: most alternatives per token (-1:
+    none at all). ``seeds``: a request may carry its own seed. ``streams``: how many streams run at once
+    without queueing. ``block``: tokens per block of the prefix cache (0: no cache). ``counters``: it can tell what it
+    computed. ``constraints``: it can hold the answer to a grammar.
+    """
+
+    token_prompts: bool = True
+    overshoot: int | None = 0
+    force: int = 0
+    logprobs: int = -1
+    seeds: bool = False
+    streams: int = 64
+    block: int = 0
+    counters: bool = True
+    constraints: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class GenerationSpec:
+    """One generation, as an engine is asked for it.
+
+    ``max_tokens`` is the grant: the engine must not decode more. ``stop_token_ids`` end it besides the
+    model's own end of turn (which ``ignore_end`` switches off). ``priority``: lower is earlier, where the engine can.
+    """
+
+    max_tokens: int
+    temperature: float = 0.7
+    top_p: float = 1.0
+    top_k: int = 0
+    min_p: float = 0.0
+    seed: int | None = None
+    stop_token_ids: tuple[int, ...] = ()
+    ignore_end: bool = False
+    logprobs: int | None = None
+    priority: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class TokenLogprob:
+    """Natural-log probability of the sampled token, and of the most likely ones in descending order."""
+
+    sampled: float
+    top: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Delta:
+    """Tokens that arrived together. All of them are forced or none is.
+
+    ``finish`` is set on the last delta of a stream that ended by itself: ``STOP`` (end of turn or a stop
+    token, which is then the last of ``token_ids``) or ``LENGTH`` (``max_tokens`` reached).
+    ``logprobs`` has one entry for each token id where they were asked for.
+    """
+
+    token_ids: tuple[int, ...]
+    logprobs: tuple[TokenLogprob, ...] | None = None
+    finish: Finish | None = None
+    forced: bool = False

@@ -1,0 +1,104 @@
+"""What is asked: messages, how to sample, the problem, and one request for a generation."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field
+from typing import Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+__all__ = ["Message", "Problem", "Request", "Sampling"]
+
+
+class Message(BaseModel):
+    """One turn of a conversation."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    role: Literal["system", "user", "assistant", "tool"]
+    content: str
+
+
+class Sampling(BaseModel):
+    """How tokens are drawn.
+
+    ``max_tokens`` bounds the whole sample, ``thinking_tokens`` its thought alone; ``None`` leaves that to the
+    budget and the model's context. ``temperature`` 0 is greedy. ``top_k`` 0 keeps every token. ``logprobs``
+    asks for the log-probability of each sampled token and of that many most likely alternatives.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    temperature: float = Field(default=0.7, ge=0, le=10, allow_inf_nan=False)
+    top_p: float = Field(default=1.0, gt=0, le=1)
+    top_k: int = Field(default=0, ge=0)
+    min_p: float = Field(default=0.0, ge=0, le=1)
+    max_tokens: int | None = Field(default=None, gt=0)
+    thinking_tokens: int | None = Field(default=None, ge=0)
+    logprobs: int | None = Field(default=None, ge=0, le=20)
+
+
+class Problem(BaseModel):
+    """What is asked, and in which form the answer is expected.
+
+    ``form`` names an answer form of ``thinkctl.answers`` (``boxed``, ``number``, ``choice``, ``json``, ...).
+    ``id`` is derived from the messages where none is given. A problem never holds the reference answer: only
+    a grader does.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    messages: tuple[Message, ...] = Field(min_length=1)
+    form: str = "boxed"
+    id: str = ""
+
+    def model_post_init(self, context: Any, /) -> None:
+        """Derive the id from the content, so that the same question has the same id in every run."""
+        if not self.id:
+            text = "\x1e".join([self.form, *(f"{turn.role}\x1f{turn.content}" for turn in self.messages)])
+            digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+            object.__setattr__(self, "id", digest[:12])
+
+    @field_validator("messages", mode="before")
+    @classmethod
+    def _text_is_one_user_message(cls, value: object) -> object:
+        return ({"role": "user", "content": value},) if isinstance(value, str) else value
+
+    @field_validator("messages")
+    @classmethod
+    def _something_is_asked(cls, value: tuple[Message, ...]) -> tuple[Message, ...]:
+        if not any(turn.content.strip() for turn in value):
+            raise ValueError("the problem is empty; give a question")
+        return value
+
+    @classmethod
+    def of(cls, what: str | Problem, form: str = "boxed") -> Self | Problem:
+        """Take a problem as it is, or make one of a question's text."""
+        return what if isinstance(what, Problem) else cls.model_validate({"messages": what, "form": form})
+
+    @property
+    def text(self) -> str:
+        """The last user turn, for people to read."""
+        return next((turn.content for turn in reversed(self.messages) if turn.role == "user"), "")
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One generation that a strategy asks for.
+
+    With ``parent`` (a launch index) the new sample goes on from that sample's own tokens, token-exactly: from
+    its whole text without the end of turn, or, with ``reopen``, from its thought alone. ``extend`` is text
+    that is forced next. Without a parent the messages are put through the model's chat template.
+
+    ``think=False`` asks for the answer at once: the whole sample counts as answer. ``model`` names an engine
+    where the controller has several; ``None`` is the first.
+    """
+
+    messages: tuple[Message, ...]
+    sampling: Sampling = field(default_factory=Sampling)
+    parent: int | None = None
+    reopen: bool = False
+    extend: str = ""
+    think: bool = True
+    model: str | None = None
