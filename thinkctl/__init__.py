@@ -1,7 +1,7 @@
 """thinkctl decides how long a model should think.
 
-Give it a problem, an engine and a budget; it samples chains of thought, corrects and searches, stops when more
-thinking is not worth its price, and returns an answer with a receipt.
+Give it a problem, an engine and a budget; it samples chains of thought, corrects and searches, stops when
+more thinking is not worth its price, and returns an answer with a receipt.
 """
 
 from thinkctl.controller import Controller, Purse, budget, budgeted
@@ -10,7 +10,18 @@ from thinkctl.errors import ConfigurationError, EngineUnavailable, ThinkctlError
 from thinkctl.selectors import BestScore, Latest, Majority, WeightedMajority
 from thinkctl.stopping import AdaptiveConsistency, CannotBeOvertaken, ThinkingCap, all_of, any_of
 from thinkctl.strategies import ChainOfThought, SelfConsistency, ZeroShot
-from thinkctl.types import Budget, History, ModelCard, Prices, Problem, Receipt, Request, Run, Sample, Sampling
+from thinkctl.types import (
+    Budget,
+    History,
+    ModelCard,
+    Prices,
+    Problem,
+    Receipt,
+    Request,
+    Run,
+    Sample,
+    Sampling,
+)
 
 __all__ = [
     "AdaptiveConsistency",

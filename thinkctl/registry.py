@@ -307,7 +307,7 @@ def load(kind: Kind, name: str) -> type[Any]:
 
 
 def write(part: Any) -> str:
-    """Write a part as text, parameters with their defaults left out: ``parse(write(part)) == part``."""
+    """Write a part as text, parameters with their defaults left out; ``parse(write(part)) == part``."""
     if isinstance(part, tuple | list):
         return f"[{', '.join(write(item) for item in part)}]"
     if isinstance(part, BaseModel):

@@ -10,6 +10,7 @@ import math
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import Literal, final
 
 from thinkctl.errors import ConfigurationError
@@ -34,13 +35,13 @@ def top_two(history: History) -> tuple[int, int]:
 def score_of(sample: Sample) -> float | None:
     """Return the verifier's score in [0, 1]; a verdict that only passed or failed scores 1 or 0.
 
-    ``None`` where nothing is known: no verdict, an empty one, or a score that is not a number.
+    ``None`` where nothing is known: no verdict, an empty one, or a score that is no finite number.
     """
     verdict = sample.verdict
     if verdict is None:
         return None
     if verdict.score is not None:
-        return None if math.isnan(verdict.score) else verdict.score
+        return verdict.score if math.isfinite(verdict.score) else None
     return None if verdict.passed is None else float(verdict.passed)
 
 
@@ -54,7 +55,7 @@ class Majority:
     """
 
     def select(self, history: History) -> Answer | None:
-        return _heaviest((answer, 1.0) for answer in history.answers)
+        return _heaviest((answer, 1) for answer in history.answers)
 
 
 @final
@@ -84,9 +85,11 @@ class WeightedMajority:
             for sample in history.settled
             if sample.answer is not None
         ]
-        known = [weight for _, weight in votes if weight is not None]
-        average = math.fsum(known) / len(known) if known else 1.0
-        return _heaviest((answer, average if weight is None else weight) for answer, weight in votes)
+        known = [Fraction(weight) for _, weight in votes if weight is not None]
+        average = sum(known, Fraction(0)) / len(known) if known else Fraction(1)
+        return _heaviest(
+            (answer, average if weight is None else Fraction(weight)) for answer, weight in votes
+        )
 
 
 @final
@@ -117,11 +120,11 @@ class Latest:
         return history.answers[-1] if history.answers else None
 
 
-def _heaviest(votes: Iterable[tuple[Answer, float]]) -> Answer | None:
-    """Return the first answer of the value with the largest exactly rounded sum of weights."""
+def _heaviest(votes: Iterable[tuple[Answer, Fraction | int]]) -> Answer | None:
+    """Return the first answer of the value with the largest sum of weights; exact, so that a tie is a tie."""
     first: dict[str, Answer] = {}
-    weights: dict[str, list[float]] = {}
+    weights: dict[str, Fraction | int] = {}
     for answer, weight in votes:
         first.setdefault(answer.key, answer)
-        weights.setdefault(answer.key, []).append(weight)
-    return max(first.values(), key=lambda answer: math.fsum(weights[answer.key]), default=None)
+        weights[answer.key] = weights.get(answer.key, 0) + weight
+    return max(first.values(), key=lambda answer: weights[answer.key], default=None)

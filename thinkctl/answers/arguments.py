@@ -1,4 +1,4 @@
-"""Give commands and scripts their arguments: ``\\frac12``, ``\\sqrt{2}``, ``x^2``, ``4_5``, ``12\\text{ cm}``."""
+r"""Give commands and scripts their arguments: ``\frac12``, ``\sqrt{2}``, ``x^2``, ``4_5``, ``12\text{ cm}``."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def _fraction(node: Node, todo: list[Node]) -> Node:
 
 
 def _digit_or_argument(todo: list[Node]) -> Node | None:
-    """Take one argument as LaTeX does: braces, or a single digit of a number (``\\frac12`` is one half)."""
+    r"""Take one argument as LaTeX does: braces, or a single digit of a number (``\frac12`` is one half)."""
     if todo and len(todo[-1].raw) > 1 and todo[-1].raw.isdigit():
         number = todo.pop()
         rest = number.raw[1:]
@@ -115,5 +115,8 @@ def _script(node: Node, todo: list[Node]) -> Node:
     text = argument.text if argument else ""
     if node.text == "^" and text == r"\circ":
         return Node("symbol", _DEGREE)
-    kind = "power" if node.text == "^" else "index"
-    return Node(kind, f"{node.text}{{{text}}}", argument.value if argument else None)
+    return Node(
+        "power" if node.text == "^" else "index",
+        f"{node.text}{{{text}}}",
+        argument.value if argument else None,
+    )

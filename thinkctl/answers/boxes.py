@@ -1,4 +1,4 @@
-"""Find ``\\boxed{...}`` with nested braces, in one pass over the text."""
+r"""Find ``\boxed{...}`` with nested braces, in one pass over the text."""
 
 from __future__ import annotations
 
@@ -8,19 +8,21 @@ __all__ = ["closes_box", "last_box", "last_open_box"]
 
 _MARK = re.compile(r"(?P<box>\\(?:boxed|fbox)\s*\{)|\\[\s\S]|[{}]")
 _BRACE = re.compile(r"\\[\s\S]|[{}]")
-_UNBRACED = re.compile(r"\\(?:boxed|fbox)(?![A-Za-z])[ \t]*\{?([^\n]*)")
+_OPENED = re.compile(r"\\(?:boxed|fbox)(?![A-Za-z])[ \t]*\{?")
 _FIRST_WORD = re.compile(r"[^\s{}$]+")
 _EMPTY = re.compile(r"(?:[\s.$?_]|\\[cl]?dots(?![A-Za-z]))*")
 
 
 def last_box(text: str) -> str | None:
-    """Give the content of the last closed ``\\boxed{}`` or ``\\fbox{}``, or ``None``.
+    r"""Give the content of the last closed ``\boxed{}`` or ``\fbox{}``, or ``None``.
 
-    Of nested boxes it is the innermost. Empty boxes and ``\\boxed{...}`` only repeat the instruction and are passed
+    Of nested boxes it is the innermost. Empty boxes and ``\boxed{...}`` only repeat the instruction and are passed
     over. Escaped braces do not count.
     """
     last = (0, 0)  # where the content begins and ends
-    open_boxes: list[tuple[int, int]] = []  # where the content begins, and how many braces were open before it
+    open_boxes: list[
+        tuple[int, int]
+    ] = []  # where the content begins, and how many braces were open before it
     depth = 0
     for mark in _MARK.finditer(text, max(0, text.find("\\"))):
         found = mark.group()
@@ -44,23 +46,23 @@ def _is_empty(text: str, start: int, end: int) -> bool:
 
 
 def last_open_box(text: str) -> str | None:
-    """Give what follows the last ``\\boxed`` up to the end of its line, if its braces are missing or never close.
+    r"""Give what follows the last ``\boxed`` up to the end of its line, if its braces are missing or never close.
 
-    Without a brace, the answer is the first word (``\\boxed 72``). Only for a chain that ended by itself: in a
+    Without a brace, the answer is the first word (``\boxed 72``). Only for a chain that ended by itself: in a
     truncated one the answer may be incomplete.
     """
-    boxes = _UNBRACED.findall(text)
-    if not boxes:
+    mark = _OPENED.match(text, max(text.rfind(r"\boxed"), text.rfind(r"\fbox"), 0))
+    if mark is None:
         return None
-    content: str = boxes[-1].strip()
-    if text[text.rfind(content) - 1 : text.rfind(content)] != "{":
+    content = text[mark.end() :].partition("\n")[0].strip()
+    if not mark.group().endswith("{"):
         word = _FIRST_WORD.match(content)
         content = word.group().rstrip(".,;") if word else ""
     return content.rstrip("$. ") or None
 
 
 def closes_box(text: str) -> bool:
-    """Say whether ``text``, generated after ``\\boxed{``, closes that brace."""
+    r"""Say whether ``text``, generated after ``\boxed{``, closes that brace."""
     depth = 1
     for brace in _BRACE.finditer(text):
         depth += {"{": 1, "}": -1}.get(brace.group(), 0)

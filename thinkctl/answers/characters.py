@@ -43,10 +43,10 @@ _WRAPPERS = ("**", "__", "`", '"', "'")
 
 
 def plain(text: str) -> str:
-    """Give ``text`` in ASCII where a character has an ASCII or LaTeX spelling of the same meaning.
+    r"""Give ``text`` in ASCII where a character has an ASCII or LaTeX spelling of the same meaning.
 
     Digits of every script and full-width characters become ASCII, every kind of minus ``-``, every space a blank,
-    ``½`` becomes ``\\frac{1}{2}``, ``x²`` becomes ``x^{2}``, ``π`` becomes ``\\pi``. Invisible format characters go.
+    ``½`` becomes ``\frac{1}{2}``, ``x²`` becomes ``x^{2}``, ``π`` becomes ``\pi``. Invisible format characters go.
     Everything else stays, lone surrogates too.
     """
     return text if text.isascii() else _FOREIGN.sub(_spelling, text)

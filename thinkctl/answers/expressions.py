@@ -17,7 +17,13 @@ from thinkctl.answers.values import spell, value_of
 
 __all__ = ["elements"]
 
-_CLOSED_BY = {"(": ")]", "[": ")]", "{": "}", r"\{": (r"\}",), r"\langle": (r"\rangle",)}  # (3,4] is an interval
+_CLOSED_BY = {
+    "(": ")]",
+    "[": ")]",
+    "{": "}",
+    r"\{": (r"\}",),
+    r"\langle": (r"\rangle",),
+}  # (3,4] is an interval
 
 
 @final
@@ -84,8 +90,9 @@ def _leaf(token: Token) -> Node:
     if token.kind == "number":
         value, text = literal_value(token.text), spelling(token.text)
         return Node("number", text, value, token.spaced, raw=token.text)
-    kind = token.kind if token.kind in {"word", "command"} else "symbol"
-    return Node(kind, token.text, spaced=token.spaced)
+    if token.kind == "word" or token.kind == "command":
+        return Node(token.kind, token.text, spaced=token.spaced)
+    return Node("symbol", token.text, spaced=token.spaced)
 
 
 def _closed(bracket: _Bracket, closer: str) -> Node:

@@ -1,9 +1,9 @@
-"""The canonical key of an answer: the string on which votes are counted.
+r"""The canonical key of an answer: the string on which votes are counted.
 
 **The contract.** A key function is total (it never raises), idempotent, and bounded: a key is never longer than
 :data:`LONGEST`; what does not fit or never settles becomes its SHA-256 digest. Two answers get one key only when they
 say the same thing by exact rules; when in doubt they stay apart, because a split vote can lose but a wrongly joined one
-can win. Equality that needs algebra (``\\frac{\\sqrt{3}}{3}`` and ``\\frac{1}{\\sqrt{3}}``) is not decided here: whoever
+can win. Equality that needs algebra (``\frac{\sqrt{3}}{3}`` and ``\frac{1}{\sqrt{3}}``) is not decided here: whoever
 has a computer algebra system compares *keys*, which are valid LaTeX, and joins their votes. That is the only seam.
 """
 
@@ -25,6 +25,7 @@ __all__ = ["LONGEST", "code_key", "date_key", "is_number", "math_key", "settle",
 LONGEST = 2_000
 """Longest key in characters; a longer one is replaced by its digest."""
 
+_LONGEST_TEXT = 1_000_000
 _ROUNDS = 6
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 _RATIONAL = re.compile(r"-?[0-9]+(?:/[1-9][0-9]*)?")
@@ -32,19 +33,20 @@ _SHORTEST_FOLDED = 3
 _IN_WORDS = frozenset("-'.!?")
 
 
-def settle(text: str, rewrite: Callable[[str], str]) -> str:
-    """Rewrite ``text`` until it no longer changes; what never settles becomes a digest. Idempotent by construction."""
+def settle(text: str, rewrite: Callable[[str], str], longest: int = LONGEST) -> str:
+    """Rewrite ``text`` until it no longer changes. Idempotent by construction.
+
+    A text longer than ``longest`` is not rewritten, and what never settles or is too long for a key becomes a digest.
+    """
     if _DIGEST.fullmatch(text):
         return text
-    if len(text) > LONGEST:
-        text = collapse(text)
-    if len(text) > LONGEST:
-        return _digest(text)
+    if len(text) > longest:
+        return _digest(collapse(text))
     for _ in range(_ROUNDS):
         rewritten = rewrite(text)
         if rewritten == text:
-            return text
-        if len(rewritten) > LONGEST:
+            return text if len(text) <= LONGEST else _digest(text)
+        if len(rewritten) > longest:
             break
         text = rewritten
     return _digest(text)
@@ -56,14 +58,17 @@ def _digest(text: str) -> str:
 
 def text_key(answer: str) -> str:
     """Give the key of free text: case and the amount of whitespace do not matter."""
-    return settle(answer, lambda text: collapse(text.casefold()))
+    return settle(answer, lambda text: collapse(text.casefold()), _LONGEST_TEXT)
 
 
 def code_key(answer: str) -> str:
     """Give the key of a program: blank lines and blanks at the ends of lines do not matter."""
-    lines = (line.rstrip() for line in answer.splitlines())
-    code = "\n".join(line for line in lines if line)
-    return code if len(code) <= LONGEST or _DIGEST.fullmatch(code) else _digest(code)
+    return settle(answer, _without_blanks, _LONGEST_TEXT)
+
+
+def _without_blanks(code: str) -> str:
+    lines = (line.rstrip() for line in code.split("\n"))
+    return "\n".join(line for line in lines if line)
 
 
 def date_key(answer: str) -> str:
@@ -72,9 +77,9 @@ def date_key(answer: str) -> str:
 
 
 def math_key(answer: str) -> str:
-    """Give the key of a mathematical answer: a number in lowest terms, else the canonical writing of the expression.
+    r"""Give the key of a mathematical answer: a number in lowest terms, else the canonical writing of the expression.
 
-    ``0.5``, ``.50``, ``\\frac12`` and ``1/2`` are ``1/2``; ``1,234.50``, ``$1234.5`` and ``1234.5 dollars`` are ``2469/2``.
+    ``0.5``, ``.50``, ``\frac12`` and ``1/2`` are ``1/2``; ``1,234.50``, ``$1234.5`` and ``1234.5 dollars`` are ``2469/2``.
     Tuples, intervals, matrices and lists keep their structure and order; sets lose theirs. ``x = 5`` is ``5``, but
     ``y = 2x + 3`` stays an equation. ``50%`` is ``50`` and not ``1/2``: see :mod:`thinkctl.answers.units`. Dates are ISO.
     Words are compared without case, letters are not (``x`` and ``X`` are two variables).
@@ -106,7 +111,7 @@ def _unwrapped(nodes: tuple[Node, ...]) -> tuple[Node, ...]:
 
 def _without_names(parts: Sequence[tuple[Node, ...]]) -> list[tuple[Node, ...]]:
     """Drop ``x =`` before constants, if it is the same name everywhere: ``x=1, y=2`` says more than ``1, 2``."""
-    named = [part for part in parts if len(part) > 2 and part[1].text == "=" and _is_name(part[0])]  # noqa: PLR2004
+    named = [part for part in parts if len(part) > 2 and part[1].text == "=" and _is_name(part[0])]
     if len({part[0].text for part in named}) != 1 or not all(_is_constant(part[2:]) for part in named):
         return list(parts)
     return [part[2:] if part in named else part for part in parts]
@@ -117,7 +122,8 @@ def _is_name(node: Node) -> bool:
 
 
 def _is_constant(nodes: Sequence[Node]) -> bool:
-    return not any(node.kind == "word" or node.text == "=" for node in nodes) or _RATIONAL.fullmatch(spell(nodes)) is not None
+    in_letters = any(node.kind == "word" or node.text == "=" for node in nodes)
+    return not in_letters or _RATIONAL.fullmatch(spell(nodes)) is not None
 
 
 def _folded(nodes: tuple[Node, ...]) -> str:

@@ -10,18 +10,29 @@ from typing import Literal, final
 __all__ = ["Kind", "Node", "write"]
 
 Kind = Literal[
-    "number", "word", "unit", "command", "symbol", "braces", "group", "fraction", "root", "power", "index", "argument"
+    "number",
+    "word",
+    "unit",
+    "command",
+    "symbol",
+    "braces",
+    "group",
+    "fraction",
+    "root",
+    "power",
+    "index",
+    "argument",
 ]
 
 
 @final
 @dataclass(frozen=True, slots=True)
 class Node:
-    """One operand, operator or bracketed part of an answer, already canonical.
+    r"""One operand, operator or bracketed part of an answer, already canonical.
 
     ``text`` is what is written and ``value`` the exact value if there is one. ``raw`` are the digits of a number as
     they came. ``parts`` is the content of braces, or of a round bracket around one element. A ``unit`` is a word in
-    ``\\text{}``. ``spaced`` says that a blank stood before the node.
+    ``\text{}``. ``spaced`` says that a blank stood before the node.
     """
 
     kind: Kind

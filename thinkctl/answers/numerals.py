@@ -10,7 +10,16 @@ import re
 from decimal import Decimal
 from fractions import Fraction
 
-__all__ = ["MAX_DIGITS", "fits", "last_number", "literal_at", "literal_value", "numbers_in", "show", "spelling"]
+__all__ = [
+    "MAX_DIGITS",
+    "fits",
+    "last_number",
+    "literal_at",
+    "literal_value",
+    "numbers_in",
+    "show",
+    "spelling",
+]
 
 MAX_DIGITS = 500
 """Longest numerator, denominator and largest decimal exponent of a number that is compared by value."""

@@ -8,24 +8,19 @@ from thinkctl.answers.nodes import Node
 
 __all__ = ["begins_unit", "unit_factor"]
 
-_SHORT = frozenset(
-    (
-        *("mm", "cm", "dm", "km", "um", "nm", "in", "ft", "yd", "mi", "mg", "kg", "oz", "lb", "lbs", "ml", "mL", "cl"),
-        *("ms", "ns", "hr", "hrs", "min", "Hz", "kW", "MW", "kJ", "Pa", "kPa", "mA", "cc", "sq"),
-    )
-)
+_SHORT_UNITS = """
+mm cm dm km um nm in ft yd mi mg kg oz lb lbs ml mL cl ms ns hr hrs min Hz kW MW kJ Pa kPa mA cc sq
+"""
+_CHANGING_WORDS = """
+and or to if not but plus minus times over mod modulo divided by squared cubed factorial base remainder choose
+less fewer more greater below above under least most negative loss hundred dozen pair pairs
+half halves third thirds quarter quarters fourths fifths tenths hundredths
+am pm noon midnight ad bc ce bce ago later before after north south east west clockwise counterclockwise
+sin cos tan cot sec csc log exp sqrt max gcd lcm pi th
+"""
+_SHORT = frozenset(_SHORT_UNITS.split())
+_CHANGES_VALUE = frozenset(_CHANGING_WORDS.split())
 _SCALES = {"thousand": 10**3, "million": 10**6, "billion": 10**9, "trillion": 10**12}
-_CHANGES_VALUE = frozenset(
-    (
-        *("and", "or", "to", "if", "not", "but", "plus", "minus", "times", "over", "mod", "modulo", "divided", "by"),
-        *("squared", "cubed", "factorial", "base", "remainder", "choose", "less", "fewer", "more", "greater", "below"),
-        *("above", "under", "least", "most", "negative", "loss", "hundred", "dozen", "pair", "pairs", "score"),
-        *("half", "halves", "third", "thirds", "quarter", "quarters", "fourths", "fifths", "tenths", "hundredths"),
-        *("am", "pm", "AM", "PM", "noon", "midnight", "AD", "BC", "CE", "BCE", "ago", "later", "before", "after"),
-        *("north", "south", "east", "west", "clockwise", "counterclockwise"),
-        *("sin", "cos", "tan", "cot", "sec", "csc", "log", "exp", "sqrt", "max", "gcd", "lcm", "pi", "th"),
-    )
-)
 _MOST_WORDS = 4
 _ONLY_SIGNS = frozenset({"%", "\u00b0", "/", ".", "-", "*"})
 
@@ -36,20 +31,20 @@ def begins_unit(node: Node) -> bool:
 
 
 def unit_factor(nodes: Sequence[Node]) -> int | None:
-    """Give the factor by which a unit multiplies the number before it; ``None`` if ``nodes`` are not only a unit.
+    r"""Give the factor by which a unit multiplies the number before it; ``None`` if ``nodes`` are not only a unit.
 
     The factor is 1 except for ``thousand`` to ``trillion``. At most four words count as a unit, none of which may
-    change the value (``5 less``, ``5 pm``, ``5 km north``). ``3x`` and ``3ab`` are products: outside ``\\text{}`` a
+    change the value (``5 less``, ``5 pm``, ``5 km north``). ``3x`` and ``3ab`` are products: outside ``\text{}`` a
     unit has a blank before it and three letters, or is a known short one. Percent is a unit: on word problems ``50%``
     and ``50`` are one answer, and ``50%`` against ``0.5`` can only split votes, never join different answers.
     """
     words = [node for node in nodes if node.kind in {"word", "unit"}]
-    if len(words) > _MOST_WORDS or any(word.text in _CHANGES_VALUE for word in words):
+    if len(words) > _MOST_WORDS or not all(map(_belongs, nodes)):
         return None
-    if any(word.text.lower() in _CHANGES_VALUE for word in words) or not all(map(_belongs, nodes)):
+    if any(word.text.lower() in _CHANGES_VALUE for word in words):
         return None
     first = nodes[0]
-    if first.kind == "word" and not (first.text in _SHORT or (first.spaced and len(first.text) > 2)):  # noqa: PLR2004
+    if first.kind == "word" and not (first.text in _SHORT or (first.spaced and len(first.text) > 2)):
         return None
     return _SCALES.get(first.text.lower(), 1)
 

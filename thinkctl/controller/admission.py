@@ -57,7 +57,7 @@ class Admission:
 
         ``closing`` is the length of the text that would close its thought: the context keeps room for it.
         """
-        used = len(sample.prompt_ids) + sample.length
+        used = sample.context_used
         reserve = self.budget.answer_reserve if sample.thinking else 0
         rooms = [_ANY]
         if (context := sample.engine.card.context) is not None:
@@ -74,7 +74,7 @@ class Admission:
         A sample is started when there is enough for what it is expected to need; the first one always, and
         the last one also with half of that, since nothing else is left to wait for.
         """
-        prompt, model = len(sample.prompt_ids) + sample.length, sample.model
+        prompt, model = sample.context_used, sample.model
         with self.ledger.lock, _Lent(self._spare):
             room = self._room(prompt, self._conclusion(prompt + closing, model), model, fair=True)
         if room is None:
@@ -134,7 +134,7 @@ class Admission:
 
     def for_conclusion(self, sample: Growing, tokens: int) -> Grant | None:
         """Turn what a sample carries, or the run's own reserve, into the grant of its concluding stream."""
-        prompt = len(sample.prompt_ids) + sample.length
+        prompt = sample.context_used
         need = Need.stream(prompt, tokens, self.prices[sample.model])
         with self.ledger.lock:
             self._uncarry(sample)
@@ -185,7 +185,7 @@ class Admission:
     def _fit(
         self, sample: Growing, most: int, closing: int, *, least: int, sharing: int = 1, conclude: bool = True
     ) -> Grant | None:
-        prompt = len(sample.prompt_ids) + sample.length
+        prompt = sample.context_used
         prices = self.prices[sample.model]
         conclusion = self._conclusion(prompt + closing, sample.model) if conclude else Need()
         room = self._room(prompt, conclusion, sample.model)

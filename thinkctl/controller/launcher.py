@@ -84,10 +84,10 @@ class Launcher:
             engine=engine,
             form=self.form,
             prompt_ids=prompt,
-            inherited=inherited,
-            forced=tuple(engine.tokenizer.encode(request.extend)) if request.extend else (),
             started=self.elapsed(),
         )
+        forced = tuple(engine.tokenizer.encode(request.extend)) if request.extend else ()
+        sample.said.inherit(inherited, forced, reopen=request.reopen)
         sample.thinking_limit = thinking_limit(request, history.budget, decision)
         return sample
 
@@ -101,12 +101,13 @@ class Launcher:
                 f"of this run ({len(self.samples)} were launched); continue one whose finish is set"
             )
         parent = self.samples[request.parent]
+        said = parent.said
         if parent.model != model:
             raise ConfigurationError(
                 f"the strategy continues sample {parent.index} of {parent.model!r} with {model!r}; token ids "
                 "mean something else to another model: ask with messages instead"
             )
-        return parent.prompt_ids, parent.thought_ids() if request.reopen else parent.kept_ids()
+        return said.prompt_ids, said.thought_ids() if request.reopen else said.kept_ids()
 
     def _admit(self, sample: Growing, most: int) -> bool:
         closing = len(self.pump.closing(sample))
@@ -121,9 +122,9 @@ class Launcher:
         return True
 
     def _check_context(self, sample: Growing, closing: int) -> None:
-        context, prompt = sample.engine.card.context, len(sample.prompt_ids)
+        context, prompt = sample.engine.card.context, len(sample.said.prompt_ids)
         if context is not None and sample.request.parent is None and prompt + closing >= context:
             raise ContextExceeded(
                 f"the prompt has {prompt} tokens and asking for the answer takes {closing}, but "
-                f"{sample.model!r} has a context of {context}; shorten the problem or use a model with a longer context"
+                f"{sample.model!r} has a context of {context}; shorten the problem or take a model with a longer one"
             )

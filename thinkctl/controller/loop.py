@@ -161,7 +161,7 @@ class Loop:
 
     def _decide(self, history: History) -> Decision:
         for sample in self._growing.values():
-            sample.seen_tokens = sample.length
+            sample.seen_tokens = sample.said.length
         policy = self._setup.policy
         decision = _NOTHING
         if policy is not None:
@@ -216,7 +216,7 @@ class Loop:
         self._narrator.grew(sample)
         if sample.finish is not None:
             self._growing.pop(sample.index, None)
-        if urgent or sample.length - sample.seen_tokens >= self._setup.decide_every:
+        if urgent or sample.said.length - sample.seen_tokens >= self._setup.decide_every:
             self._news.set()
 
     async def _wait(self) -> None:
@@ -288,7 +288,7 @@ class Loop:
         if self._setup.selector.select(self._history()) is not None:
             return
         for sample in sorted(self._samples, key=lambda sample: -sample.sampled):
-            if self._past_deadline() or not (sample.length and sample.undecided):
+            if self._past_deadline() or not (sample.said.length and sample.undecided):
                 continue
             self._counted, self._walled = None, True
             self._growing[sample.index] = sample

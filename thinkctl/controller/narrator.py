@@ -48,11 +48,12 @@ class Narrator:
         """Tell the text that came, and the end where it has come."""
         if self._sink is None:
             return
-        sample.refresh()
+        sample.said.refresh()
+        text = sample.said.text
         shown = self._shown.get(sample.index, 0)
-        if len(sample.text) > shown:
-            self._sink(Thought(sample.index, sample.text[shown:]))
-            self._shown[sample.index] = len(sample.text)
+        if len(text) > shown:
+            self._sink(Thought(sample.index, text[shown:]))
+            self._shown[sample.index] = len(text)
         if sample.finish is not None and (sample.index, sample.ended) not in self._told:
             self._told.add((sample.index, sample.ended))
             self._sink(SampleFinished(sample.snapshot()))

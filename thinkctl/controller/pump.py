@@ -65,7 +65,7 @@ class Pump:
                 return finish
             if sample.order is Order.CUT:
                 return finish if finish is Finish.STOP else Finish.CUT
-            if sample.concluded_at is not None:  # it was made to conclude while it ran
+            if sample.said.concluded_at is not None:  # it was made to conclude while it ran
                 return await self._answer(sample, finish)
             if sample.order is Order.CONCLUDE or (finish is Finish.LENGTH and self._at_its_limit(sample)):
                 return await self.conclude(sample) if sample.undecided else finish or Finish.CUT
@@ -95,8 +95,7 @@ class Pump:
         finish: Finish | None = None
         stream: Stream | None = None
         try:
-            prompt = [*sample.prompt_ids, *sample.token_ids]
-            stream = sample.engine.stream(prompt, self._spec(sample, grant))
+            stream = sample.engine.stream(sample.ids, self._spec(sample, grant))
             sample.stream = stream
             timer = StreamTimer(self.rates, loop.time())
             async for delta in stream:
@@ -104,7 +103,7 @@ class Pump:
                 sample.take(delta)
                 timer.arrived(len(delta.token_ids), loop.time())
                 finish = delta.finish
-                if sample.concluded_at is not None and self._said_enough(sample):
+                if sample.said.concluded_at is not None and self._said_enough(sample):
                     finish = finish or Finish.STOP
                     break
                 self.news(sample, False)
@@ -119,7 +118,7 @@ class Pump:
         return finish
 
     def _said_enough(self, sample: Growing) -> bool:
-        return sample.said_since_cue() >= self.admission.budget.answer_reserve or sample.answered()
+        return sample.answered or sample.said.tokens_since_cue() >= self.admission.budget.answer_reserve
 
     def _spec(self, sample: Growing, grant: Grant) -> GenerationSpec:
         sampling = sample.request.sampling
@@ -144,7 +143,7 @@ class Pump:
 
     async def steer(self, sample: Growing) -> None:
         """Close the thought of a running sample: in flight where the engine can, else close and continue."""
-        sample.refresh()
+        sample.said.refresh()
         stream, closing = sample.stream, self.closing(sample)
         if stream is None or sample.order is not None or not sample.undecided:
             return
@@ -160,15 +159,14 @@ class Pump:
         """Force the closing text after the tokens so far and generate the answer, from the reserve."""
         if sample.order is Order.CUT or self._answer_room(sample) < 1:
             return Finish.CUT if sample.order is Order.CUT else Finish.LENGTH
-        sample.drop_end_of_turn()
-        sample.force(self.closing(sample))
+        sample.close_thought(self.closing(sample))
         return await self._answer(sample, Finish.LENGTH)
 
     async def _answer(self, sample: Growing, finish: Finish | None) -> Finish:
         """Go on with a forced conclusion until the answer is complete or its reserve is used up."""
         if finish is None or finish is Finish.LENGTH:
             left = self._answer_room(sample)
-            grant = None if left < 1 or sample.answered() else self.admission.for_conclusion(sample, left)
+            grant = None if left < 1 or sample.answered else self.admission.for_conclusion(sample, left)
             if grant is not None:
                 finish = await self._generate(sample, grant, Role.CONCLUSION)
         if sample.order is Order.CUT and finish is not Finish.STOP:
@@ -176,12 +174,12 @@ class Pump:
         return finish or Finish.CUT
 
     def _answer_room(self, sample: Growing) -> int:
-        room = self.admission.budget.answer_reserve - sample.said_since_cue()
+        room = self.admission.budget.answer_reserve - sample.said.tokens_since_cue()
         context = sample.engine.card.context
         if context is None:
             return room
-        closing = 0 if sample.concluded_at is not None else len(self.closing(sample))
-        return min(room, context - len(sample.prompt_ids) - sample.length - closing)
+        closing = 0 if sample.said.concluded_at is not None else len(self.closing(sample))
+        return min(room, context - sample.context_used - closing)
 
     # -- the end --------------------------------------------------------------------------------------------
 
@@ -227,8 +225,8 @@ class Pump:
     async def probe(self, sample: Growing, ask: ProbeRequest) -> None:
         """Fork a short greedy answer from a running sample; what it cannot afford it leaves out."""
         closing = sample.tokenizer.encode(ask.text) if ask.text else self.closing(sample)
-        at = sample.length
-        prompt = [*sample.prompt_ids, *sample.token_ids, *closing]
+        at = sample.said.length
+        prompt = [*sample.ids, *closing]
         grant = self.admission.reserve(len(prompt), ask.max_tokens, sample.model)
         if grant is None:
             return

@@ -27,7 +27,9 @@ def main(job: dict[str, Any]) -> None:
     if model.num_parameters() != job["parameters"]:
         sys.exit(f"the model has {model.num_parameters()} parameters, the catalogue says {job['parameters']}")
     if model.config.max_position_embeddings != job["context"]:
-        sys.exit(f"its context is {model.config.max_position_embeddings}, the catalogue says {job['context']}")
+        sys.exit(
+            f"its context is {model.config.max_position_embeddings}, the catalogue says {job['context']}"
+        )
     set_ends(model, end_ids)
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)

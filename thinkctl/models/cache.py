@@ -142,7 +142,9 @@ def fault(entry: CatalogueEntry) -> str | None:
         file = folder / name
         size = file.stat().st_size if file.is_file() else None
         if size != record.bytes:
-            return f"{name} is missing" if size is None else f"{name} has {size} bytes instead of {record.bytes}"
+            return (
+                f"{name} is missing" if size is None else f"{name} has {size} bytes instead of {record.bytes}"
+            )
     return None
 
 

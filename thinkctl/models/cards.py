@@ -55,7 +55,9 @@ def _language_part(file: Path, raw: Mapping[str, Any]) -> Mapping[str, Any]:
         return raw
     if not isinstance(text, dict):
         raise BadModelFolder(f"{file}: field 'text_config' must be an object, not {type(text).__name__}")
-    outer = {key: raw[key] for key in ("tie_word_embeddings", "quantization_config", "model_type") if key in raw}
+    outer = {
+        key: raw[key] for key in ("tie_word_embeddings", "quantization_config", "model_type") if key in raw
+    }
     return outer | text
 
 
@@ -84,8 +86,14 @@ def _check(config: Config) -> None:
         raise ValueError(f"field 'num_experts_per_tok' is missing, but there are {config.experts} experts")
     if (config.num_experts_per_tok or 0) > (config.experts or 0) > 0:
         raise ValueError(f"field 'num_experts_per_tok' is more than the {config.experts} experts there are")
-    if config.head_dim is None and not config.kv_lora_rank and config.hidden_size % config.num_attention_heads:
-        raise ValueError("field 'hidden_size' is no multiple of 'num_attention_heads', and 'head_dim' is missing")
+    if (
+        config.head_dim is None
+        and not config.kv_lora_rank
+        and config.hidden_size % config.num_attention_heads
+    ):
+        raise ValueError(
+            "field 'hidden_size' is no multiple of 'num_attention_heads', and 'head_dim' is missing"
+        )
     latent = ("qk_nope_head_dim", "qk_rope_head_dim", "v_head_dim")
     for field in latent if config.kv_lora_rank else ():
         if getattr(config, field) is None:
@@ -107,7 +115,9 @@ def _context(file: Path, raw: Mapping[str, Any]) -> int | None:
     if said is None:
         return None
     if isinstance(said, bool) or not isinstance(said, int) or said < 1:
-        raise BadModelFolder(f"{file}: field 'max_position_embeddings' must be a positive integer, it is {said!r}")
+        raise BadModelFolder(
+            f"{file}: field 'max_position_embeddings' must be a positive integer, it is {said!r}"
+        )
     rope = raw.get("rope_scaling") or raw.get("rope_parameters") or {}
     if not isinstance(rope, dict) or "yarn" not in (rope.get("rope_type"), rope.get("type")):
         return said

@@ -56,7 +56,9 @@ class Wheels(_Value):
             except (KeyError, IndexError, ValueError) as wrong:
                 raise ValueError(f"{pattern!r}: only {{part}} may stand in braces") from wrong
             if len(names) != self.parts:
-                raise ValueError(f"{pattern!r} names {len(names)} things for parts={self.parts}; put {{part}} in it")
+                raise ValueError(
+                    f"{pattern!r} names {len(names)} things for parts={self.parts}; put {{part}} in it"
+                )
         return self
 
     def requirement(self, part: int) -> str:
@@ -89,7 +91,10 @@ class Chat(_Value):
     def render(self, user: str) -> str:
         """One user turn as the official template renders it, up to where the assistant starts."""
         turns = (("system", self.system), ("user", user))
-        return "".join(f"{self.start}{role}\n{text}{self.end}\n" for role, text in turns) + f"{self.start}assistant\n"
+        return (
+            "".join(f"{self.start}{role}\n{text}{self.end}\n" for role, text in turns)
+            + f"{self.start}assistant\n"
+        )
 
 
 class CatalogueEntry(_Value):

@@ -85,7 +85,11 @@ def _added_tokens(folder: Path) -> Iterator[str]:
 
 
 def _contents(tokens: Any) -> Iterator[str]:
-    return (token["content"] for token in tokens if isinstance(token, dict) and isinstance(token.get("content"), str))
+    return (
+        token["content"]
+        for token in tokens
+        if isinstance(token, dict) and isinstance(token.get("content"), str)
+    )
 
 
 def stored_parameters(folder: Path) -> int:

@@ -43,7 +43,7 @@ def fetch_from_hub(entry: CatalogueEntry, partial: Path, report: Report) -> Path
     try:
         url = hub.hf_hub_url(entry.hub.repo, entry.hub.file, revision=entry.hub.revision, endpoint=endpoint)
         there = hub.get_hf_file_metadata(url, timeout=_ANSWER_SECONDS, endpoint=endpoint)
-    except Exception as failure:  # noqa: BLE001 - whatever a hub can fail with, the next source is tried
+    except Exception as failure:
         raise SourceFailed(f"{where}: {_first_line(failure)}") from failure
     if there.etag != entry.sha256:
         raise SourceFailed(f"{where}: has the hash {there.etag}, not the pinned {entry.sha256}")
@@ -56,7 +56,7 @@ def fetch_from_hub(entry: CatalogueEntry, partial: Path, report: Report) -> Path
                 local_dir=partial / "hub",
                 endpoint=endpoint,
             )
-    except Exception as failure:  # noqa: BLE001 - the same
+    except Exception as failure:
         raise SourceFailed(f"{where}: {_first_line(failure)}") from failure
     whole = partial / "model.gguf"
     Path(fetched).replace(whole)
@@ -90,7 +90,7 @@ def snapshot(repo: str) -> Path:
         url = hub.hf_hub_url(repo, "config.json", endpoint=endpoint)
         hub.get_hf_file_metadata(url, timeout=_ANSWER_SECONDS, endpoint=endpoint)
         return Path(str(hub.snapshot_download(repo, allow_patterns=_NEEDED, endpoint=endpoint)))
-    except Exception as failure:  # noqa: BLE001 - a hub fails in many ways; the caller says what to do
+    except Exception as failure:
         raise SourceFailed(f"model hub: {repo}: {_first_line(failure)}") from failure
 
 

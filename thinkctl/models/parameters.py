@@ -35,7 +35,9 @@ class Config(BaseModel):
     attention_bias: bool = False
     mlp_bias: bool = False
     # mixtures of experts
-    experts: Number | None = Field(None, validation_alias=AliasChoices("num_experts", "num_local_experts", "n_routed_experts"))
+    experts: Number | None = Field(
+        None, validation_alias=AliasChoices("num_experts", "num_local_experts", "n_routed_experts")
+    )
     num_experts_per_tok: Number | None = None
     moe_intermediate_size: Size | None = None
     shared_expert_intermediate_size: Number | None = None

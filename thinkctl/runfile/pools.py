@@ -1,7 +1,7 @@
 """Pools: samples that others recorded, several per question, without a run around them.
 
-One JSON object a line: ``{"id", "question"?, "gold", "samples": [{"answer", "tokens" or "chars", ...}]}``. What
-is correct is kept apart from what was said, so that no strategy, policy or selector comes near it.
+One JSON object a line: ``{"id", "question"?, "gold", "samples": [{"answer", "tokens" or "chars", ...}]}``.
+What is correct is kept apart from what was said, so that no strategy, policy or selector comes near it.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Final, cast, final
 
 from thinkctl.errors import RunFileError
-from thinkctl.runfile.file import opened
+from thinkctl.runfile.reading import opened
 from thinkctl.types import Problem
 
 __all__ = ["CHARS_PER_TOKEN", "Pool", "Recorded", "RecordedSample", "read_pool"]
@@ -28,7 +28,7 @@ CHARS_PER_TOKEN: Final = 4
 class RecordedSample:
     """One recorded sample. ``answer`` is ``None`` if it abstains; ``text`` is ``None`` if only that is known.
 
-    ``estimated`` says that ``tokens`` was not counted. ``score`` is a verifier's, in the verifier's own range.
+    ``estimated`` says that ``tokens`` was not counted. ``score`` is a verifier's, in its own range.
     """
 
     answer: str | None
@@ -57,7 +57,7 @@ class Recorded:
 @final
 @dataclass(frozen=True, slots=True)
 class Pool:
-    """Recorded problems, and apart from them by problem id the reference answers and which samples are right."""
+    """Recorded problems; apart from them, by problem id, the reference answers, and who is right."""
 
     recorded: tuple[Recorded, ...]
     gold: Mapping[str, str] = field(default_factory=dict[str, str])
@@ -73,8 +73,8 @@ class Pool:
 def read_pool(path: str | Path) -> Pool:
     """Read a pool, ``.jsonl`` or ``.jsonl.gz``. Raises ``RunFileError`` with the line that is wrong.
 
-    A sample abstains whose answer is missing, null, empty, not a number or "invalid". A number's text has no
-    ``.0``. Tokens are ``tokens``, else an estimate: ``est_tokens``, else a quarter of ``chars``, at least 1.
+    A sample abstains whose answer is missing, null, empty, NaN or "invalid". A number's text has no ``.0``.
+    Tokens are ``tokens``, else an estimate: ``est_tokens``, else a quarter of ``chars``; at least 1.
     ``correct`` has an entry for the problems in which every sample says whether it is.
     """
     path = Path(path)
@@ -94,7 +94,7 @@ def read_pool(path: str | Path) -> Pool:
                 judged = tuple(sample.get("correct") for sample in entry["samples"])
                 if all(isinstance(each, bool) for each in judged):
                     correct[problem.id] = judged
-            except (ValueError, RecursionError) as error:
+            except (ValueError, OverflowError, RecursionError) as error:
                 raise RunFileError(
                     f"{path}: line {number} is not a pool's problem: {error}; mend it"
                 ) from None
@@ -136,7 +136,9 @@ def _sample(entry: Any) -> RecordedSample:
 def _tokens(entry: Any) -> tuple[int, bool]:
     """Return the number of tokens, and whether it is an estimate."""
     if (exact := _get(entry, "tokens", int, None)) is not None:
-        return max(0, exact), False
+        if exact < 0:
+            raise ValueError(f"tokens: expected a count, got {exact}")
+        return max(1, exact), False
     guess = _get(entry, "est_tokens", int, None)
     if guess is None:
         guess = math.ceil(_get(entry, "chars", int) / CHARS_PER_TOKEN)
@@ -148,7 +150,7 @@ _NEEDED: Final = object()
 
 def _get(entry: Any, name: str, kind: type, default: Any = _NEEDED) -> Any:
     if not isinstance(entry, dict):
-        raise ValueError(f"expected an object, got {type(entry).__name__}")  # noqa: TRY004
+        raise ValueError(f"expected an object, got {type(entry).__name__}")
     value = cast("dict[str, Any]", entry).get(name)
     if value is None:
         if default is _NEEDED:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import gzip
+import itertools
 import json
 import warnings
 import zlib
@@ -45,7 +46,7 @@ class TornLine(UserWarning):
 @final
 @dataclass(frozen=True, slots=True)
 class Header:
-    """The first line: which schema, written by which version, which model, and fields of the writer's own."""
+    """The first line: the schema, the version that wrote it, the model, and fields of the writer's own."""
 
     schema: int = SCHEMA
     version: str = ""
@@ -76,20 +77,16 @@ def _parse_header(path: Path, line: bytes) -> Header:
     except ValueError:
         value = None
     if not isinstance(value, dict) or value.get("thinkctl") != "run-file":
-        raise RunFileError(
-            f"{path}: line 1 is not the header of a run file; give a file that thinkctl recorded"
-        )
+        raise RunFileError(f"{path}: line 1 is not a run file's header; give a file that thinkctl recorded")
     schema, version, card = value.get("schema"), str(value.get("version", "")), value.get("card")
     if type(schema) is not int or schema < 1:
         raise RunFileError(f"{path}: line 1: schema {schema!r} is not a positive integer; restore the header")
     if schema > SCHEMA:
         raise RunFileError(
-            f"{path}: written by thinkctl {version} with schema {schema}, and this thinkctl reads up to {SCHEMA}; "
-            "upgrade thinkctl to read it"
+            f"{path}: written by thinkctl {version} with schema {schema}; this thinkctl reads up to schema "
+            f"{SCHEMA}: upgrade it"
         )
-    fields = {
-        name: item for name, item in value.items() if name not in {"thinkctl", "schema", "version", "card"}
-    }
+    fields = {name: item for name, item in value.items() if name not in OWN_FIELDS}
     try:
         return Header(schema, version, None if card is None else load_card(card), fields)
     except BadValue as error:
@@ -98,9 +95,10 @@ def _parse_header(path: Path, line: bytes) -> Header:
 
 @contextlib.contextmanager
 def opened(path: Path) -> Iterator[IO[bytes]]:
+    """Open a file for reading, unpacked if its name ends in ``.gz``. Raises ``RunFileError``."""
     try:
-        with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
-            yield file
+        with path.open("rb") as raw:
+            yield cast("IO[bytes]", gzip.GzipFile(fileobj=raw)) if path.suffix == ".gz" else raw
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
         raise RunFileError(
             f"{path}: not a whole gzip file ({error}); copy it again from its source"
@@ -110,53 +108,51 @@ def opened(path: Path) -> Iterator[IO[bytes]]:
 
 
 def _lines(path: Path) -> Iterator[tuple[int, bytes, Any]]:
-    """Iterate over number, bytes and JSON value of each line after the header, which the first item stands for."""
+    """Iterate over number, bytes and JSON value of each line after the header, which is checked."""
     with opened(path) as file:
-        line = file.readline()
-        if not line.endswith(b"\n") and may_be_torn_header(line):
-            warn_of_torn(path, "the header", line, "no run follows")
+        line, following = file.readline(), file.readline()
+        if not following and may_be_torn_header(line):
+            warn_of_torn(path, "the header", line, "there is no run yet")
             return
-        yield 1, line, _parse_header(path, line)
-        number, line = 2, file.readline()
-        while line:
-            following = file.readline()
+        _parse_header(path, line)
+        for number in itertools.count(2):
+            line, following = following, file.readline()
+            if not line:
+                return
             try:
-                value = _parse(line)
+                yield number, line, _parse(line)
             except ValueError as error:
                 if following:
                     raise _broken(path, number, str(error)) from None
                 warn_of_torn(path, f"line {number}", line, "is skipped; run its problem again")
-                return
-            yield number, line, value
-            number, line = number + 1, following
 
 
 def may_be_torn_header(line: bytes) -> bool:
     """Whether these bytes are how one of our headers begins (an empty file is one, too)."""
-    mark = _MARK.encode()
-    return not is_whole(line) and (mark.startswith(line) or line.startswith(mark))
+    return not is_whole(line) and (MARK.startswith(line) or line.startswith(MARK))
 
 
 def _broken(path: Path, number: int, why: str) -> RunFileError:
     return RunFileError(
-        f"{path}: line {number} is not a run: {why}; restore the file from a copy, or take that line out by hand"
+        f"{path}: line {number} is not a run: {why}; restore the file from a copy, or take it out by hand"
     )
 
 
 def warn_of_torn(path: Path, where: str, line: bytes, then: str) -> None:
+    """Say that a line was torn, and what becomes of it."""
     warnings.warn(
         f"{path}: {where} ({len(line)} bytes) was not written to its end and {then}", TornLine, stacklevel=3
     )
 
 
 def read_lines(path: Path) -> Iterator[tuple[bytes, Any, Run]]:
+    """Iterate over the runs of a file, each with the line and the JSON value that hold it."""
     for number, line, value in _lines(path):
-        if number == 1:
-            continue
         try:
-            yield line, value, load_run(value)
+            run = load_run(value)
         except BadValue as error:
             raise _broken(path, number, str(error)) from None
+        yield line, value, run
 
 
 def read(path: str | Path) -> Iterator[Run]:
@@ -181,7 +177,5 @@ def is_run_file(path: str | Path) -> bool:
     try:
         value = _parse(line)
     except ValueError:
-        return line.startswith(_MARK.encode())
+        return line.startswith(MARK)
     return isinstance(value, dict) and value.get("thinkctl") == "run-file"
-
-

@@ -1,13 +1,13 @@
 """Writing run files so that neither a crash nor a neighbour can harm them.
 
-A run file is one header line, then one run a line. Appending takes an advisory lock (``flock``), writes the whole
-line with one call to the end of the file and syncs it to disk, so several processes may append to one file. What
-cannot be excluded is a *torn last line*, when the machine or a process died in the middle of that write: such a
-line is skipped by readers and cut off by the next writer, both with a ``TornLine`` warning. Anything else that is
-broken is an error; nothing is skipped in silence.
+A run file is one header line, then one run a line. Appending takes an advisory lock (``flock``), writes the
+whole line with one call to the end of the file and syncs it to disk, so several processes may append to one
+file. What cannot be excluded is a *torn last line*, when the machine or a process died in the middle of that
+write: such a line is skipped by readers and cut off by the next writer, both with a ``TornLine`` warning.
+Anything else that is broken is an error; nothing is skipped in silence.
 
-The schema number counts changes that old readers would misunderstand. New fields do not raise it: readers skip
-the fields they do not know.
+The schema number counts changes that old readers would misunderstand, a changed default among them. New fields
+do not raise it: readers skip the fields they do not know.
 """
 
 from __future__ import annotations
@@ -53,15 +53,18 @@ def _header_line(card: ModelCard | None, fields: Mapping[str, Any]) -> bytes:
         ours = version("thinkctl")
     except PackageNotFoundError:
         ours = "unknown"
-    known = {"schema": SCHEMA, "version": ours} | ({} if card is None else {"card": dump_card(card)})
-    if taken := {"thinkctl", "schema", "version", "card"} & fields.keys():
+    known: dict[str, Any] = {"schema": SCHEMA, "version": ours}
+    if card is not None:
+        known["card"] = dump_card(card)
+    if taken := OWN_FIELDS & fields.keys():
         raise ConfigurationError(f"header fields {sorted(taken)} are thinkctl's own; choose other names")
     try:
-        return _MARK.encode() + b", " + json.dumps(known | fields, allow_nan=False)[1:].encode() + b"\n"
+        rest = json.dumps({**known, **fields}, allow_nan=False)
     except (TypeError, ValueError) as error:
         raise ConfigurationError(
-            f"the header fields are not plain JSON ({error}); give texts and numbers"
+            f"the header fields are not plain JSON ({error}); use texts and numbers"
         ) from None
+    return MARK + b", " + rest[1:].encode() + b"\n"
 
 
 def _run_line(run: Run) -> bytes:
@@ -90,11 +93,11 @@ def merge(paths: Iterable[str | Path], out: str | Path) -> int:
     files. Raises ``ConfigurationError`` for runs of different models, ``RunFileError`` for what is not a run
     file or of another schema.
     """
-    paths = [Path(path) for path in paths]
-    headers = [read_header(path) for path in paths]
+    files = [Path(path) for path in paths]
+    headers = [read_header(path) for path in files]
     if not headers:
         raise ConfigurationError("there is nothing to merge; name at least one run file")
-    card = _one_card(paths, headers)
+    card = _one_card(files, headers)
     fields = dict(headers[0].fields)
     if any(header != headers[0] for header in headers):
         listed = [{"version": header.version, **header.fields} for header in headers]
@@ -104,7 +107,7 @@ def merge(paths: Iterable[str | Path], out: str | Path) -> int:
         }
         fields["merged"] = listed
     seen: set[bytes] = set()
-    _replace(Path(out), itertools.chain([_header_line(card, fields)], _new_lines(paths, seen)))
+    _replace(Path(out), itertools.chain([_header_line(card, fields)], _new_lines(files, seen)))
     return len(seen)
 
 
@@ -115,7 +118,7 @@ def _one_card(paths: list[Path], headers: list[Header]) -> ModelCard | None:
     for path, card in cards:
         if card != cards[0][1]:
             raise ConfigurationError(
-                f"{path} was recorded with another model card than {cards[0][0]}; merge the files of each apart"
+                f"{path} was recorded with another model card than {cards[0][0]}; merge each model's apart"
             )
     return cards[0][1] if cards else None
 
@@ -176,8 +179,8 @@ class RunFile:
     def open(cls, path: str | Path, *, card: ModelCard | None = None, **fields: Any) -> Self:
         """Open a run file for appending, make it if it is not there, and cut off a torn last line.
 
-        ``card`` and ``fields`` go into the header of a new file. Raises ``ConfigurationError`` if the file there
-        was recorded with another card, ``RunFileError`` if it is not a run file.
+        ``card`` and ``fields`` go into the header of a new file. Raises ``ConfigurationError`` if the file
+        there was recorded with another card, ``RunFileError`` if it is not a run file.
         """
         path = Path(path)
         if path.suffix == ".gz":

@@ -7,6 +7,7 @@ from dataclasses import replace
 from types import EllipsisType
 from typing import Final
 
+from thinkctl.answers import form
 from thinkctl.testing.script import spread
 from thinkctl.testing.tokens import ScriptedTokenizer
 from thinkctl.types import (
@@ -34,17 +35,6 @@ Logprobs = float | Sequence[float | TokenLogprob]
 _ALTERNATIVES: Final = 5
 _CUE: Final = " The answer is \\boxed{"
 _PROBLEM: Final = Problem(messages=(Message(role="user", content="What is 17*23-4?"),))
-
-try:  # TEMPORARY
-    from thinkctl.answers import form
-except ImportError:
-
-    class form:
-        def __init__(self, name):
-            pass
-
-        def key(self, answer):
-            return answer
 
 
 def sample_of(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import builtins
+import io
 import os
 import random
 import threading
@@ -61,7 +62,8 @@ def no_world(who: str) -> Iterator[None]:
         stack.enter_context(_replaced(random, "Random", Seeded))
         stack.enter_context(_replaced(random, "SystemRandom", taken(random, "SystemRandom", _RANDOM)))
         stack.enter_context(_replaced(os, "urandom", taken(os, "urandom", _RANDOM)))
-        stack.enter_context(_replaced(builtins, "open", taken(builtins, "open", "it must do no I/O")))
+        for module in (builtins, io):
+            stack.enter_context(_replaced(module, "open", taken(module, "open", "it must do no I/O")))
         yield
 
 

@@ -29,8 +29,8 @@ class Capabilities:
     stream was closed but never delivered, at most (``None``: unknown). ``force``: the longest text in tokens
     that a running stream can be made to emit next (0: none). ``logprobs``: most alternatives per token (-1:
     none at all). ``seeds``: a request may carry its own seed. ``streams``: how many streams run at once
-    without queueing. ``block``: tokens per block of the prefix cache (0: no cache). ``counters``: it can tell what it
-    computed. ``constraints``: it can hold the answer to a grammar.
+    without queueing. ``block``: tokens per block of the prefix cache (0: no cache). ``counters``: it can tell
+    what it computed. ``constraints``: it can hold the answer to a grammar.
     """
 
     token_prompts: bool = True
@@ -49,7 +49,8 @@ class GenerationSpec:
     """One generation, as an engine is asked for it.
 
     ``max_tokens`` is the grant: the engine must not decode more. ``stop_token_ids`` end it besides the
-    model's own end of turn (which ``ignore_end`` switches off). ``priority``: lower is earlier, where the engine can.
+    model's own end of turn (which ``ignore_end`` switches off). ``priority``: lower is earlier, where the
+    engine can.
     """
 
     max_tokens: int

@@ -69,8 +69,8 @@ class Sample:
     """One chain of thought: prompt ids plus segments, and what is derived from them.
 
     ``index`` is its place in launch order. ``finish`` is ``None`` while it grows. ``text`` is decoded from
-    all segments; its first ``thought_chars`` characters are the thought. ``concluded`` says that we closed the
-    thought. ``started`` and ``ended`` are seconds since the run began.
+    all segments; its first ``thought_chars`` characters are the thought. ``concluded`` says that we closed
+    the thought. ``started`` and ``ended`` are seconds since the run began.
     """
 
     index: int

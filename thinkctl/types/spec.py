@@ -33,8 +33,10 @@ def spec_of(part: object) -> dict[str, Any]:
 
 
 def _plain(value: object) -> Any:
+    if isinstance(value, Enum):
+        return value.value
     if value is None or isinstance(value, str | int | float | bool):
-        return value.value if isinstance(value, Enum) else value
+        return value
     if isinstance(value, BaseModel):
         return value.model_dump(mode="json", exclude_defaults=True)
     if isinstance(value, Mapping):

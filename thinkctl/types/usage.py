@@ -46,8 +46,8 @@ class Usage:
 
     Every generated token is of exactly one kind: ``thinking + answer + probe + forced + wasted`` is
     ``generated``. ``forced_tokens`` are closing texts that a running stream was made to emit (each is a
-    decode step); a text that was appended to a prompt instead is among the prompt tokens. ``wasted_tokens`` were
-    computed but not delivered. Requests count streams opened on an engine.
+    decode step); a text that was appended to a prompt instead is among the prompt tokens. ``wasted_tokens``
+    were computed but not delivered. Requests count streams opened on an engine.
     """
 
     requests: int = 0
@@ -83,6 +83,18 @@ class Usage:
             self.forced_tokens + other.forced_tokens,
             self.wasted_tokens + other.wasted_tokens,
             self.estimated or other.estimated,
+        )
+
+
+    def __sub__(self, other: Usage) -> Usage:
+        """Return what came to it since ``other``, tokens by kind; requests and prompts are kept."""
+        return replace(
+            self,
+            thinking_tokens=self.thinking_tokens - other.thinking_tokens,
+            answer_tokens=self.answer_tokens - other.answer_tokens,
+            probe_tokens=self.probe_tokens - other.probe_tokens,
+            forced_tokens=self.forced_tokens - other.forced_tokens,
+            wasted_tokens=self.wasted_tokens - other.wasted_tokens,
         )
 
 

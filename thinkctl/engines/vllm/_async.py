@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from typing import Any, Final, final
 
 from thinkctl.engines.vllm._base import BaseEngine, BaseStream, Settled, failed
@@ -11,6 +12,9 @@ from thinkctl.errors import ConfigurationError, EngineUnavailable, ThinkctlError
 from thinkctl.types import EngineCounters, GenerationSpec
 
 __all__ = ["VllmEngine"]
+
+_GRACE: Final = 5.0
+"""Seconds that the engine process gets to end by itself before it is killed."""
 
 _LOOK: Final = 0.25
 """Seconds between looks whether the engine died while it owes an answer: vLLM never fails such calls."""
@@ -68,11 +72,14 @@ class VllmEngine(BaseEngine):
         llm, self._llm = self._llm, None
         if llm is None:
             return
-        handler = llm.output_handler
-        await asyncio.to_thread(llm.shutdown, 0)
-        tasks = {task for task in (handler, llm.engine_core.resources.output_queue_task) if task is not None}
-        if tasks:
-            await asyncio.wait(tasks, timeout=5)
+        handler, receiver = llm.output_handler, llm.engine_core.resources.output_queue_task
+        if handler is not None:
+            handler.cancel()  # first, or it logs the end of the process as a failure
+        await asyncio.to_thread(llm.shutdown, _GRACE)
+        if tasks := {task for task in (handler, receiver) if task is not None}:
+            await asyncio.wait(tasks, timeout=_GRACE)
+        del llm, handler, receiver, tasks
+        gc.collect()  # vLLM's objects form cycles; left to the interpreter's end, their finalizers complain
 
     async def _scores(self, stream: BaseStream) -> list[float]:
         answers = await self._ask("thinkctl_scores", stream.key)
@@ -89,23 +96,22 @@ class VllmEngine(BaseEngine):
             )
 
     async def _load(self) -> None:
-        self._llm = await asyncio.to_thread(self._load_in_thread)
+        await asyncio.to_thread(self._load_in_thread)
         self._owed = {}
         facts = self._facts
         assert facts is not None
         if facts.steerable and not all(await self._ask("thinkctl_attach")):
             raise ConfigurationError(f"vLLM {facts.version} did not load thinkctl's logits processor")
 
-    def _load_in_thread(self) -> Any:
+    def _load_in_thread(self) -> None:
         self._vllm = adapter = bring()
         config, facts = adapter.configure(self._settings, lockstep=False)
         self._tally = adapter.Tally()
         try:
-            llm = adapter.open_async(config, self._tally)
+            self._llm = adapter.open_async(config, self._tally)
         except Exception as error:
             raise EngineUnavailable(f"vLLM {facts.version} could not load {self._model}: {error}") from error
         self._settle_facts(facts)
-        return llm
 
     # --------------------------------------------------------------------------------- talking to the engine
     async def _ask(self, method: str, *arguments: Any) -> list[Any]:

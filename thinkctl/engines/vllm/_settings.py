@@ -27,7 +27,7 @@ _BYTES: Final = {"float32": 4, "float": 4}
 """Of one number by dtype; the others take two."""
 
 _ENVIRONMENT: Final = {
-    "VLLM_LOGGING_LEVEL": "WARNING",
+    "VLLM_LOGGING_LEVEL": "ERROR",  # at start-up it warns a dozen times of what it chose by itself
     "VLLM_LOGGING_STREAM": "ext://sys.stderr",  # vLLM logs to stdout, where a program's own output goes
     "VLLM_NO_USAGE_STATS": "1",
 }

@@ -1,0 +1,74 @@
+"""The answer that a text gives, looked for from the most to the least explicit place.
+
+A chain that was cut (``complete=False``) only answers where an answer is explicit and *closed*; otherwise it abstains.
+Half a number is another number, and an intermediate result is no answer: truncated chains that vote win elections.
+"""
+
+from __future__ import annotations
+
+from thinkctl.answers.boxes import last_box, last_open_box
+from thinkctl.answers.dates import last_date
+from thinkctl.answers.keys import is_number
+from thinkctl.answers.numerals import last_number, numbers_in
+from thinkctl.answers.statements import final_line, hash_lines, statements, tail
+
+__all__ = ["boxed", "date", "free_text", "hashes", "number"]
+
+_LONGEST_NUMBER = 200
+
+
+def boxed(text: str, *, complete: bool) -> str | None:
+    """Give the last box; else a ``####`` line; else, if complete, an open box, "the answer is", or the last number."""
+    return last_box(text) or _hashed(text, complete=complete) or (_fallback(text) if complete else None)
+
+
+def hashes(text: str, *, complete: bool) -> str | None:
+    """Give the last ``####`` line that answers; else as :func:`boxed`."""
+    return _hashed(text, complete=complete) or boxed(text, complete=complete)
+
+
+def number(text: str, *, complete: bool) -> str | None:
+    """Give the first of the same places that names one number. A box or ``####`` line without one abstains."""
+    explicit = last_box(text) or _hashed(text, complete=complete)
+    if explicit or not complete:
+        return explicit if explicit and _is_number(explicit) else None
+    candidates = (last_open_box(text), *map(_only_number, statements(text)), last_number(text))
+    return next((found for found in candidates if found and _is_number(found)), None)
+
+
+def date(text: str, *, complete: bool) -> str | None:
+    """Give the date in the last box; else, if complete, in "the answer is", or the last date in the text."""
+    box = last_box(text)
+    if box or not complete:
+        return last_date(box) if box else None
+    return next(filter(None, map(last_date, statements(text))), None) or last_date(text)
+
+
+def free_text(text: str, *, complete: bool) -> str | None:
+    """Give what follows "Final answer:"; else, if complete, the whole text."""
+    return final_line(text, complete=complete) or (text.strip() or None if complete else None)
+
+
+def _fallback(text: str) -> str | None:
+    return last_open_box(text) or next(statements(text), None) or last_number(text)
+
+
+def _hashed(text: str, *, complete: bool) -> str | None:
+    """Give the last ``####`` line that is a number, or that ends the text: others are headings."""
+    lines = hash_lines(text, complete=complete)
+    for line in lines:
+        if _is_number(line):
+            return line
+    return lines[0] if lines and complete and tail(text).rstrip().endswith(lines[0]) else None
+
+
+def _only_number(statement: str) -> str | None:
+    """Give the statement if it is a number, or the only number in it: "there are 12 apples in all"."""
+    if _is_number(statement):
+        return statement
+    numbers = numbers_in(statement)
+    return numbers[0] if len(numbers) == 1 else None
+
+
+def _is_number(answer: str) -> bool:
+    return len(answer) <= _LONGEST_NUMBER and is_number(answer)
