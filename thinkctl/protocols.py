@@ -98,6 +98,13 @@ class Engine(Protocol):
         """The model's tokenizer."""
         ...
 
+    async def start(self) -> None:
+        """Load what must be loaded before the first token; at once where that was done. No budget pays for it.
+
+        Raises ``EngineUnavailable`` if the engine cannot be started.
+        """
+        ...
+
     def stream(self, prompt: Sequence[int], spec: GenerationSpec) -> Stream:
         """Start a generation after ``prompt``, at most ``spec.max_tokens`` tokens long.
 

@@ -109,9 +109,12 @@ def build(what: str | Mapping[str, Any], kind: Kind | None = None) -> Any:
     ``kind=None`` finds the name in any kind. ``build(spec_of(part)) == part``. Raises ``ConfigurationError``
     with the known names or parameters for what is not known, is missing or has a wrong value.
     """
-    if isinstance(what, str):
-        return parse(what, kind)
-    return _make(_Written.of(what), kind)
+    try:
+        return _make(_parsed(what) if isinstance(what, str) else _Written.of(what), kind)
+    except RecursionError:
+        raise ConfigurationError(
+            "the part is nested too deeply; nothing needs more than a few levels"
+        ) from None
 
 
 def parse(text: str, kind: Kind | None = None) -> Any:
@@ -120,6 +123,10 @@ def parse(text: str, kind: Kind | None = None) -> Any:
     Texts stand in quotes; numbers, ``None``, ``True``, ``False``, lists and other parts do not. Settings are
     written like parts: ``sampling=sampling(temperature=1)``. Raises like ``build``.
     """
+    return build(text, kind)
+
+
+def _parsed(text: str) -> _Written:
     if len(text) > _LONGEST_TEXT:
         raise ConfigurationError(
             f"a part is written in at most {_LONGEST_TEXT} characters; this has {len(text)}"
@@ -133,7 +140,7 @@ def parse(text: str, kind: Kind | None = None) -> Any:
     written = _read(tree, text)
     if not isinstance(written, _Written):
         raise ConfigurationError(f"cannot read {text!r}: it names no part; write name(parameter=value)")
-    return _make(written, kind)
+    return written
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

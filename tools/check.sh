@@ -40,6 +40,8 @@ check_engine() {
 check_wheel() {
     # Built from the source archive, so that what the archive lacks is noticed; installed without any extra; tested
     # from outside the checkout, so that nothing is imported from it by accident.
+    # shellcheck source=tools/index.sh
+    . tools/index.sh
     .venv/bin/uv build --quiet --out-dir "$scratch/dist" . &&
         .venv/bin/uv venv --quiet --python "$python" "$scratch/venv" &&
         .venv/bin/uv pip install --quiet --python "$scratch/venv/bin/python" --constraints constraints.txt \

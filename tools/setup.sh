@@ -11,7 +11,7 @@ die() { printf 'setup: %s\n' "$*" >&2; exit 1; }
 engine=cpu
 if command -v nvidia-smi >/dev/null 2>&1 && nvidia-smi >/dev/null 2>&1; then engine=vllm; fi
 
-inputs=(pyproject.toml constraints.txt tools/excludes.txt tools/setup.sh)
+inputs=(pyproject.toml constraints.txt tools/excludes.txt tools/index.sh tools/setup.sh)
 stamp=.venv/.thinkctl-stamp
 wanted="$PWD $engine ${PYTHON:-} $(cat "${inputs[@]}" | cksum)"
 if [ -f "$stamp" ] && [ "$(cat "$stamp")" = "$wanted" ] && .venv/bin/python -c 'import thinkctl' 2>/dev/null; then
@@ -54,21 +54,15 @@ else
     fi
 fi
 
-# --- where packages come from: uv follows what pip was told -----------------------------------------------------
-pip_setting() { "${python:-.venv/bin/python}" -m pip config get "global.$1" 2>/dev/null || true; }
-links=${UV_FIND_LINKS:-${PIP_FIND_LINKS:-$(pip_setting find-links)}}
-links=$(printf '%s' "$links" | tr -s ', \n' ',') # pip parts them by blanks, uv by commas
-[ -z "$links" ] || export UV_FIND_LINKS="$links"
-index=${UV_DEFAULT_INDEX:-${UV_INDEX_URL:-${PIP_INDEX_URL:-$(pip_setting index-url)}}}
-[ -z "$index" ] || export UV_DEFAULT_INDEX="$index"
-[ -z "${PIP_CERT:-}" ] || export SSL_CERT_FILE="${SSL_CERT_FILE:-$PIP_CERT}"
-
+# --- thinkctl ---------------------------------------------------------------------------------------------------
+# shellcheck source=tools/index.sh
+PYTHON_WITH_PIP=${python:-.venv/bin/python} . tools/index.sh
 options=(--python .venv/bin/python --constraints constraints.txt)
 if [ "$engine" = cpu ]; then
     # Built for CUDA only, and of no use or in the way here: docs/decisions/0002-excluded-dependencies.md
     options+=(--excludes tools/excludes.txt)
     # The CPU build of torch: from the find-links setting if there is one, else from torch's own index, which uv knows.
-    [ -n "$links" ] || options+=(--torch-backend cpu)
+    [ -n "${UV_FIND_LINKS:-}" ] || options+=(--torch-backend cpu)
 fi
 [ -t 2 ] || options+=(--quiet)
 

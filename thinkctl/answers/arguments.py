@@ -36,15 +36,16 @@ def bind(nodes: Sequence[Node]) -> tuple[Node, ...]:
         elif node.kind == "braces":
             done += _bare_braces(node, done)
         else:
-            _append(node, done)
+            _append(node, done, todo)
     return tuple(done)
 
 
-def _append(node: Node, done: list[Node]) -> None:
-    """Append ``node``, joining ``12 345 678`` to one number: groups of exactly three digits after a blank."""
+def _append(node: Node, done: list[Node], todo: Sequence[Node]) -> None:
+    """Append ``node``, joining ``12 345 678`` to one number, but not ``1 101/102``, which is a mixed number."""
     last = done[-1] if done else None
     if (
         last is None
+        or (todo and todo[-1].text == "/")
         or (last.kind, node.kind, node.spaced) != ("number", "number", True)
         or not _THOUSANDS.fullmatch(last.raw)
         or not _THREE_DIGITS.fullmatch(node.raw)

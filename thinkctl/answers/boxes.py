@@ -6,8 +6,9 @@ import re
 
 __all__ = ["closes_box", "last_box", "last_open_box"]
 
-_MARK = re.compile(r"(?P<box>\\(?:boxed|fbox)\s*\{)|\\[\s\S]|[{}]")
-_BRACE = re.compile(r"\\[\s\S]|[{}]")
+_BOX = r"\\(?:boxed|fbox)\s*\{"
+_MARK = re.compile(rf"(?P<box>{_BOX})|\\[\s\S]|\{{+|\}}+")  # runs of braces at once: hostile text is full of them
+_FIRST = re.compile(_BOX)
 _OPENED = re.compile(r"\\(?:boxed|fbox)(?![A-Za-z])[ \t]*\{?")
 _FIRST_WORD = re.compile(r"[^\s{}$]+")
 _EMPTY = re.compile(r"(?:[\s.$?_]|\\[cl]?dots(?![A-Za-z]))*")
@@ -19,24 +20,24 @@ def last_box(text: str) -> str | None:
     Of nested boxes it is the innermost. Empty boxes and ``\boxed{...}`` only repeat the instruction and are passed
     over. Escaped braces do not count.
     """
+    first = _FIRST.search(text)
     last = (0, 0)  # where the content begins and ends
-    open_boxes: list[
-        tuple[int, int]
-    ] = []  # where the content begins, and how many braces were open before it
+    open_boxes: list[tuple[int, int]] = []  # where the content begins, and how many braces were open before it
     depth = 0
-    for mark in _MARK.finditer(text, max(0, text.find("\\"))):
-        found = mark.group()
-        if found == "}":
-            depth = max(0, depth - 1)
-            if open_boxes and open_boxes[-1][1] == depth:
-                start, _ = open_boxes.pop()
-                if start > last[0] and not _is_empty(text, start, mark.start()):
-                    last = (start, mark.start())
-        elif found == "{":
-            depth += 1
-        elif mark.lastgroup == "box":
+    for mark in _MARK.finditer(text, first.start()) if first else ():
+        run = mark.group()
+        if mark.lastgroup == "box":
             open_boxes.append((mark.end(), depth))
             depth += 1
+        elif run[0] == "{":
+            depth += len(run)
+        elif run[0] == "}":
+            while open_boxes and open_boxes[-1][1] >= depth - len(run):
+                start, outside = open_boxes.pop()
+                end = mark.start() + depth - outside - 1
+                if start > last[0] and not _is_empty(text, start, end):
+                    last = (start, end)
+            depth = max(0, depth - len(run))
     return text[slice(*last)].strip() or None
 
 
@@ -64,8 +65,12 @@ def last_open_box(text: str) -> str | None:
 def closes_box(text: str) -> bool:
     r"""Say whether ``text``, generated after ``\boxed{``, closes that brace."""
     depth = 1
-    for brace in _BRACE.finditer(text):
-        depth += {"{": 1, "}": -1}.get(brace.group(), 0)
-        if not depth:
+    for mark in _MARK.finditer(text):
+        run = mark.group()
+        if run[0] == "}":
+            depth -= len(run)
+        elif run[-1] == "{" and run != r"\{":
+            depth += len(run) if run[0] == "{" else 1
+        if depth <= 0:
             return True
     return False

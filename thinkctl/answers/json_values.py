@@ -31,6 +31,7 @@ _DECODER = json.JSONDecoder(
     parse_constant=_Number,
     strict=False,  # models write line breaks inside strings
 )
+_FINDER = json.JSONDecoder(parse_int=str, parse_float=str, parse_constant=str, strict=False)  # only finds the end
 _OPENING = re.compile(r"\{(?=\s*[\"}])|\[(?=\s*[\[\]{\"\d\-tfnNI])")
 _CUT_OFF = re.compile(r"[a-zA-Z]{0,8}|-")
 _LONGEST = 20_000
@@ -55,7 +56,7 @@ def _is_value(text: str) -> bool:
     if not text.startswith(("{", "[")):
         return False
     try:
-        _DECODER.decode(text)
+        _FINDER.decode(text)
     except (ValueError, RecursionError):
         return False
     return True
@@ -70,7 +71,7 @@ def _last_bare(text: str, *, complete: bool) -> str | None:
         if start < position:
             continue
         try:
-            _, position = _DECODER.raw_decode(text, start)
+            _, position = _FINDER.raw_decode(text, start)
             found = text[start:position]
         except json.JSONDecodeError as error:
             if _ends_inside(text, error):
@@ -120,7 +121,7 @@ def closes_json(text: str) -> bool:
     text = text.lstrip()
     try:
         if text.startswith(("{", "[")):
-            _DECODER.raw_decode(text)
+            _FINDER.raw_decode(text)
             return True
     except (ValueError, RecursionError):
         pass

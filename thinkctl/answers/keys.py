@@ -29,6 +29,7 @@ _LONGEST_TEXT = 1_000_000
 _ROUNDS = 6
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 _RATIONAL = re.compile(r"-?[0-9]+(?:/[1-9][0-9]*)?")
+_COMMON = re.compile(r"-?[1-9][0-9]{0,17}")  # already a key; nearly every answer of a word problem
 _SHORTEST_FOLDED = 3
 _IN_WORDS = frozenset("-'.!?")
 
@@ -84,7 +85,7 @@ def math_key(answer: str) -> str:
     ``y = 2x + 3`` stays an equation. ``50%`` is ``50`` and not ``1/2``: see :mod:`thinkctl.answers.units`. Dates are ISO.
     Words are compared without case, letters are not (``x`` and ``X`` are two variables).
     """
-    return settle(answer, _rewrite)
+    return answer if _COMMON.fullmatch(answer) else settle(answer, _rewrite)
 
 
 def is_number(answer: str) -> bool:
@@ -94,6 +95,8 @@ def is_number(answer: str) -> bool:
 
 def _rewrite(text: str) -> str:
     text = bare(plain(text))
+    if len(text) > LONGEST:
+        return text
     return iso(text) or clock(text) or _expression(text)
 
 

@@ -16,9 +16,11 @@ and or to if not but plus minus times over mod modulo divided by squared cubed f
 less fewer more greater below above under least most negative loss hundred dozen pair pairs
 half halves third thirds quarter quarters fourths fifths tenths hundredths
 am pm noon midnight ad bc ce bce ago later before after north south east west clockwise counterclockwise
-sin cos tan cot sec csc log exp sqrt max gcd lcm pi th
+sin cos tan cot sec csc log exp sqrt max gcd lcm pi
 """
-_SHORT = frozenset(_SHORT_UNITS.split())
+_ORDINALS = frozenset({"st", "nd", "rd", "th"})
+_RAISED_ORDINALS = frozenset(f"^{{{ending}}}" for ending in _ORDINALS)
+_SHORT = frozenset(_SHORT_UNITS.split()) | _ORDINALS
 _CHANGES_VALUE = frozenset(_CHANGING_WORDS.split())
 _SCALES = {"thousand": 10**3, "million": 10**6, "billion": 10**9, "trillion": 10**12}
 _MOST_WORDS = 4
@@ -26,8 +28,8 @@ _ONLY_SIGNS = frozenset({"%", "\u00b0", "/", ".", "-", "*"})
 
 
 def begins_unit(node: Node) -> bool:
-    """Say whether a unit may begin here: a word, a percent or a degree sign."""
-    return node.kind in {"word", "unit"} or node.text in {"%", "\u00b0"}
+    """Say whether a unit may begin here: a word, a percent or degree sign, the ending of an ordinal."""
+    return node.kind in {"word", "unit"} or node.text in {"%", "\u00b0"} or node.text in _RAISED_ORDINALS
 
 
 def unit_factor(nodes: Sequence[Node]) -> int | None:
@@ -53,5 +55,6 @@ def _belongs(node: Node) -> bool:
     return (
         node.kind in {"word", "unit"}
         or node.text in _ONLY_SIGNS
+        or node.text in _RAISED_ORDINALS
         or (node.kind == "power" and node.text in {"^{2}", "^{3}"})
     )

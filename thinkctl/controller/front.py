@@ -158,6 +158,8 @@ class Controller:
         parent: Ledger | None,
         sink: Callable[[Event], None] | None,
     ) -> Run:
+        for engine in self._setup.engines.values():
+            await engine.start()
         now = asyncio.get_running_loop().time()
         ledger = Ledger(budget or _NO_LIMITS, now=now, parent=parent)
         if ledger.counts_dollars:

@@ -68,6 +68,7 @@ class Growing:
         self.probes: list[Probe] = []
         self.error = ""
         self._snapshot: Sample | None = None
+        self._snapshot_length = 0
 
     # -- what it says ---------------------------------------------------------------------------------------
 
@@ -105,8 +106,8 @@ class Growing:
 
     def take(self, delta: Delta) -> None:
         """Append what a stream delivered."""
-        self._snapshot = None
         if delta.forced:
+            self._snapshot = None
             if self.forcing:
                 self.forcing = False
                 self.said.conclude()
@@ -187,10 +188,15 @@ class Growing:
             return None
         return Answer(found, self.form.key(found), self.index, self.said.concluded_at is not None)
 
-    def snapshot(self) -> Sample:
-        """Return it as an immutable value; the same object until something changes."""
-        if self._snapshot is None:
+    def snapshot(self, lag: int = 0) -> Sample:
+        """Return it as an immutable value; the same object until something changes.
+
+        While it only grows, the value may be up to ``lag`` tokens old: reading a text costs more than
+        deciding on it.
+        """
+        if self._snapshot is None or self.said.length - self._snapshot_length > lag:
             self.said.refresh()
+            self._snapshot_length = self.said.length
             self._snapshot = Sample(
                 index=self.index,
                 request=self.request,

@@ -149,10 +149,11 @@ class Loop:
         return self._clock() - self._ledger.started
 
     def _history(self) -> History:
+        lag = self._setup.decide_every - 1
         return History(
             problem=self._problem,
             budget=self._ledger.budget,
-            samples=tuple(sample.snapshot() for sample in self._samples),
+            samples=tuple([sample.snapshot(lag) for sample in self._samples]),
             elapsed=self._elapsed(),
             seed=self._seed,
             walled=self._walled,

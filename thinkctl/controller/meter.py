@@ -49,6 +49,9 @@ class MeteredEngine:
         """The model's tokenizer."""
         return self._engine.tokenizer
 
+    async def start(self) -> None:
+        """Do nothing: the run started the engine."""
+
     def stream(self, prompt: Sequence[int], spec: GenerationSpec) -> Stream:
         """Start a generation. Raises ``RequestFailed`` if the budget has no room for all its tokens."""
         grant = self._reserve(len(prompt), spec.max_tokens)

@@ -19,7 +19,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from thinkctl.errors import MissingExtra
+from thinkctl.errors import ConfigurationError, MissingExtra
 from thinkctl.models.catalogue import CatalogueEntry
 from thinkctl.models.progress import Progress, Report
 
@@ -173,13 +173,18 @@ def exclusive(entry: CatalogueEntry, report: Report) -> Iterator[None]:
             "or thinkctl[vllm]"
         ) from missing
     path = cache_folder() / "locks" / f"{entry.name}.lock"
-    path.parent.mkdir(parents=True, exist_ok=True)
     lock = FileLock(path)
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         lock.acquire(timeout=0)
     except Timeout:
         report(Progress("waiting"))
         lock.acquire()
+    except OSError as failure:
+        raise ConfigurationError(
+            f"the cache folder {cache_folder()} cannot be written: {failure.strerror or failure}. "
+            "Set THINKCTL_CACHE to a folder that can"
+        ) from failure
     try:
         yield
     finally:

@@ -146,7 +146,7 @@ def parse(text: str) -> Mapping[str, CatalogueEntry]:
 @cache
 def catalogue() -> Mapping[str, CatalogueEntry]:
     """The models that come with thinkctl, by name."""
-    return parse((files(__package__) / "catalogue.toml").read_text(encoding="utf-8"))
+    return parse((files("thinkctl.models") / "catalogue.toml").read_text(encoding="utf-8"))
 
 
 def entry_for(name: str) -> CatalogueEntry:

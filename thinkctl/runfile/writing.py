@@ -6,8 +6,8 @@ file. What cannot be excluded is a *torn last line*, when the machine or a proce
 write: such a line is skipped by readers and cut off by the next writer, both with a ``TornLine`` warning.
 Anything else that is broken is an error; nothing is skipped in silence.
 
-The schema number counts changes that old readers would misunderstand, a changed default among them. New fields
-do not raise it: readers skip the fields they do not know.
+The schema number counts changes that old readers would misunderstand, a changed default among them. New
+fields do not raise it: readers skip the fields they do not know.
 """
 
 from __future__ import annotations

@@ -42,7 +42,7 @@ __all__ = ["check_policy", "check_selector", "check_strategy", "histories"]
 T = TypeVar("T")
 
 _MANY: Final = 200
-_ROUNDS: Final = 40
+_ROUNDS: Final = 16
 """A strategy is followed for so many rounds of its own requests."""
 _VOTES_AHEAD: Final = 8
 """A policy's ``more`` is believed beyond so many votes."""

@@ -125,6 +125,9 @@ class ScriptedEngine:
             )
         return ScriptedStream(self, tuple(prompt), spec)
 
+    async def start(self) -> None:
+        """Do nothing: it is always ready."""
+
     async def score(self, prompt: Sequence[int], token_ids: Sequence[int]) -> Mapping[int, float]:
         """Return the log-probability of each id as the next token. Counts the prompt and one token."""
         await asyncio.sleep(0)

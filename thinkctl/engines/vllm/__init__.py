@@ -5,5 +5,6 @@ in ``_adapter`` and, for what runs in vLLM's worker, ``steer``.
 """
 
 from thinkctl.engines.vllm._async import VllmEngine
+from thinkctl.engines.vllm._lockstep import VllmLockstep
 
-__all__ = ["VllmEngine"]
+__all__ = ["VllmEngine", "VllmLockstep"]

@@ -6,9 +6,9 @@ so that a rename is one clear error at start-up and not a wrong bill later.
 
 from __future__ import annotations
 
+import gc
 import inspect
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Final, final
 
 import vllm
@@ -174,6 +174,18 @@ def open_lockstep(config: Any, tally: Tally) -> LLMEngine:
     )
 
 
+def unfinished(llm: LLMEngine) -> int:
+    """Return how many requests the lock-step engine's scheduler has not finished."""
+    return int(llm.engine_core.engine_core.scheduler.get_num_unfinished_requests())
+
+
+def shut_lockstep(llm: LLMEngine) -> None:
+    """Free what the lock-step engine holds."""
+    llm.renderer.shutdown()
+    llm.engine_core.shutdown()
+    gc.unfreeze()  # vLLM froze its objects at start-up; without this they would never be collected
+
+
 def prompt(token_ids: Sequence[int]) -> Any:
     """Return token ids as vLLM takes them."""
     return tokens_input(list(token_ids))
@@ -291,11 +303,3 @@ class _Logger(StatLoggerBase):
 
     def log_engine_initialized(self) -> None:
         """Say nothing."""
-
-
-@dataclass(frozen=True, slots=True)
-class Handle:
-    """An async request: where its messages come, and vLLM's own id of it."""
-
-    collector: Any
-    request_id: str

@@ -7,13 +7,13 @@ import gc
 from typing import Any, Final, final
 
 from thinkctl.engines.vllm._base import BaseEngine, BaseStream, Settled, failed
-from thinkctl.engines.vllm._settings import Facts, bring
+from thinkctl.engines.vllm._settings import Facts, bring, quietly
 from thinkctl.errors import ConfigurationError, EngineUnavailable, ThinkctlError
 from thinkctl.types import EngineCounters, GenerationSpec
 
 __all__ = ["VllmEngine"]
 
-_GRACE: Final = 5.0
+_GRACE: Final = 10.0
 """Seconds that the engine process gets to end by itself before it is killed."""
 
 _LOOK: Final = 0.25
@@ -48,6 +48,9 @@ class VllmEngine(BaseEngine):
 
     def _overshoot(self, facts: Facts) -> int:
         return 2 if facts.asynchronous else 1
+
+    def _counts(self, facts: Facts) -> bool:
+        return facts.steerable
 
     def _make(self, prompt: tuple[int, ...], spec: GenerationSpec, score: tuple[int, ...] | None) -> BaseStream:
         return _Stream(self, prompt, spec, score)
@@ -104,13 +107,14 @@ class VllmEngine(BaseEngine):
             raise ConfigurationError(f"vLLM {facts.version} did not load thinkctl's logits processor")
 
     def _load_in_thread(self) -> None:
-        self._vllm = adapter = bring()
-        config, facts = adapter.configure(self._settings, lockstep=False)
-        self._tally = adapter.Tally()
-        try:
-            self._llm = adapter.open_async(config, self._tally)
-        except Exception as error:
-            raise EngineUnavailable(f"vLLM {facts.version} could not load {self._model}: {error}") from error
+        with quietly():
+            self._vllm = adapter = bring()
+            config, facts = adapter.configure(self._settings, lockstep=False)
+            self._tally = adapter.Tally()
+            try:
+                self._llm = adapter.open_async(config, self._tally)  # kept in no local: frames outlive their calls
+            except Exception as error:
+                raise EngineUnavailable(f"vLLM {facts.version} could not load {self._model}: {error}") from error
         self._settle_facts(facts)
 
     # --------------------------------------------------------------------------------- talking to the engine
@@ -134,6 +138,24 @@ class VllmEngine(BaseEngine):
             raise self._died(f"the vLLM engine died: {error}") from error
         finally:
             task.cancel()
+
+    async def _stop(self, request_id: str, key: str) -> Settled | None:
+        """Abort a request and return its count. The engine works off the abort first, then the question."""
+        assert self._facts is not None
+        await self._llm.abort(request_id, internal=True)
+        if not self._facts.steerable:
+            await self._guarded(self._llm.engine_core.call_utility_async("has_work"))  # so that it is done with it
+            return None
+        settled = await self._settle(key)
+        if settled is not None and settled[0] == 0:
+            self._tally.barren += 1
+        return settled
+
+    def _stop_later(self, request_id: str, key: str) -> None:
+        if self._llm is not None:
+            task = asyncio.create_task(self._stop(request_id, key))
+            self._stopping.add(task)
+            task.add_done_callback(self._stopping.discard)
 
     async def _settle(self, key: str) -> Settled | None:
         """Ask for a stream's count; streams that are closed together share one call."""
@@ -212,15 +234,12 @@ class _Stream(BaseStream):
             self._collector.put(EngineUnavailable(self._engine._dead or "closed"))
 
     async def _abort(self) -> Settled | None:
-        engine = self._engine
-        await engine._llm.abort(self._collector.request_id, internal=True)
-        if not engine._facts.steerable:
-            await engine._guarded(engine._llm.engine_core.call_utility_async("has_work"))
-            return None
-        settled = await engine._settle(self.key)
-        if settled is not None and settled[0] == 0:
-            engine._tally.barren += 1
-        return settled
+        return await self._engine._stop(self._collector.request_id, self.key)
+
+    def _abandon(self) -> None:
+        engine, loop = self._engine, self._engine._loop
+        if engine._llm is not None and loop is not None and not loop.is_closed():
+            loop.call_soon_threadsafe(engine._stop_later, self._collector.request_id, self.key)
 
     async def _steer(self, token_ids: list[int]) -> int | None:
         answers = await self._engine._ask("thinkctl_force", self.key, token_ids)

@@ -37,7 +37,6 @@ _BLOCK_ON_CPU: Final = 32
 
 _BLOCK: Final = 16
 
-type_of_settled = tuple[int, int | None]
 Settled = tuple[int, int | None]
 """(tokens decoded, prompt tokens cached) of an aborted stream, as the worker counted them."""
 
@@ -128,6 +127,10 @@ class BaseEngine(ABC):
     @abstractmethod
     def _overshoot(self, facts: Facts) -> int:
         """Return how many tokens may be decoded after a close."""
+
+    @abstractmethod
+    def _counts(self, facts: Facts) -> bool:
+        """Say whether an aborted stream's tokens are known exactly."""
 
     # ---------------------------------------------------------------------------------------- what it does
     @abstractmethod
@@ -376,7 +379,7 @@ class BaseStream(ABC):
             settled = await self._abort()
         except EngineUnavailable:
             return replace(known, estimated=True)
-        if not facts.steerable:
+        if not engine._counts(facts):
             computed = min(intake.arrived + engine._overshoot(facts), self.spec.max_tokens)
             return StreamUsage(len(self.prompt), intake.cached, computed, computed - intake.delivered, estimated=True)
         if settled is None:
@@ -384,6 +387,11 @@ class BaseStream(ABC):
         computed, cached = settled
         cached = intake.cached if intake.cached is not None else cached
         return StreamUsage(len(self.prompt), cached, computed, computed - intake.delivered)
+
+    def __del__(self) -> None:
+        """Abort what nobody can read any more."""
+        if getattr(self, "_open", False) and self._usage is None and not self.intake.ended:
+            self._abandon()
 
     # --------------------------------------------------------------------------------- what a driver does
     @abstractmethod
@@ -409,6 +417,10 @@ class BaseStream(ABC):
     @abstractmethod
     async def _steer(self, token_ids: list[int]) -> int | None:
         """Have tokens forced; return the index of the first in the stream, ``None`` if the worker has it not."""
+
+    @abstractmethod
+    def _abandon(self) -> None:
+        """Have the work stopped. Called by the garbage collector, in any thread."""
 
     @abstractmethod
     async def _arrival(self, count: int) -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib import metadata, util
 from types import ModuleType
@@ -12,7 +14,7 @@ from typing import Any, Final, final
 from thinkctl.errors import ConfigurationError, MissingExtra
 from thinkctl.types import ModelCard
 
-__all__ = ["SUPPORTED", "Facts", "Settings", "bring", "fit", "looks_like_cpu"]
+__all__ = ["SUPPORTED", "Facts", "Settings", "bring", "fit", "looks_like_cpu", "quietly"]
 
 SUPPORTED: Final = ">=0.32,<0.33"
 """Releases of vLLM whose names the adapter knows."""
@@ -124,6 +126,14 @@ def bring() -> ModuleType:
         ) from error
     _adapter.check()
     return _adapter
+
+
+@contextmanager
+def quietly() -> Iterator[None]:
+    """Hide Python warnings while vLLM and torch load: none of them is about what our user does."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
 
 
 def _version() -> str:

@@ -1,0 +1,5 @@
+"""``python -m thinkctl.cli`` is ``thinkctl``."""
+
+from thinkctl.cli import main
+
+main()

@@ -1,0 +1,156 @@
+"""The commands and their options. Nothing heavy is imported before a command runs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Final
+
+import typer
+
+__all__ = ["app"]
+
+_BUDGET: Final = "tokens=8000,seconds=120"
+_STRATEGY: Final = "self-consistency(16)"
+_POLICY: Final = "adaptive-consistency(0.95)"
+
+app = typer.Typer(
+    help="Decide how long a model should think: hard budgets, early stopping and honest bills.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,  # the help pages of rich take 0.2 s to import
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON value on stdout.")]
+Model = Annotated[
+    str | None,
+    typer.Option(
+        metavar="SPEC",
+        help="vllm:NAME, vllm-lockstep:NAME, replay:FILE, or the name or folder of a model for vLLM.",
+        show_default="the catalogue's small model, pulled on first use",
+    ),
+]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress on stderr.")]
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        typer.echo(f"thinkctl {version('thinkctl')}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    *,
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version.", callback=_version, is_eager=True)
+    ] = False,
+) -> None:
+    """Decide how long a model should think: hard budgets, early stopping and honest bills."""
+    del version
+
+
+@app.command()
+def ask(
+    question: Annotated[str, typer.Argument(help="What to ask; - reads it from standard input.")],
+    *,
+    model: Model = None,
+    budget: Annotated[
+        str,
+        typer.Option(
+            metavar="LIMITS", help="tokens=, thinking_tokens=, seconds=, dollars=, requests=, answer_tokens=; or none."
+        ),
+    ] = _BUDGET,
+    strategy: Annotated[str, typer.Option(help="What to ask; see thinkctl list strategies.")] = _STRATEGY,
+    policy: Annotated[str, typer.Option(help="When to stop early; see thinkctl list stopping; or none.")] = _POLICY,
+    selector: Annotated[
+        str | None, typer.Option(help="Which answer wins.", show_default="the strategy's own")
+    ] = None,
+    form: Annotated[str, typer.Option(help="How the answer is written; see thinkctl list forms.")] = "boxed",
+    speculate: Annotated[
+        int, typer.Option(min=0, metavar="N", help="Samples to run beyond those that are free: less time, more tokens.")
+    ] = 0,
+    seed: Annotated[int, typer.Option(help="Of the strategy's choices and of the engine.")] = 0,
+    price: Annotated[
+        str | None,
+        typer.Option(
+            metavar="PRICES",
+            help="Dollars per million tokens, prompt=0.1,generated=0.4[,cached=0.02][,request=DOLLARS EACH].",
+            show_default="the model card's, else unknown",
+        ),
+    ] = None,
+    save: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Append the run to this run file.", dir_okay=False)
+    ] = None,
+    show_thoughts: Annotated[bool, typer.Option("--show-thoughts", help="Print what each sample said.")] = False,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Answer a question inside a budget, with confidence, stop reason and bill.
+
+    At the budget's wall the best answer so far is given. Exit code 0 also without an answer: running out is
+    a stop reason, not an error.
+    """
+    from thinkctl.cli.ask import ask as run
+
+    run(
+        question,
+        model=model,
+        budget=budget,
+        strategy=strategy,
+        policy=policy,
+        selector=selector,
+        form=form,
+        speculate=speculate,
+        seed=seed,
+        price=price,
+        save=save,
+        show_thoughts=show_thoughts,
+        as_json=as_json,
+        quiet=quiet,
+    )
+
+
+@app.command()
+def demo(
+    *,
+    model: Model = None,
+    problems: Annotated[int, typer.Option(min=1, max=12, metavar="N", help="How many problems.")] = 4,
+    samples: Annotated[int, typer.Option(min=1, max=64, metavar="N", help="At most so many samples each.")] = 8,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Watch a real small model answer school problems at once, and then with time to think."""
+    from thinkctl.cli.demo import demo as run
+
+    run(model=model, problems=problems, samples=samples, as_json=as_json, quiet=quiet)
+
+
+@app.command("list")
+def list_parts(
+    kind: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[KIND]",
+            help="strategies, stopping, selectors, verifiers, engines, forms or models.",
+            show_default="all but models",
+        ),
+    ] = None,
+    *,
+    as_json: Json = False,
+) -> None:
+    """List what can be named in options: names, parameters with their defaults, and what they do."""
+    from thinkctl.cli.lists import print_list
+
+    print_list(kind, as_json=as_json)
+
+
+def _add_models() -> None:
+    from thinkctl.cli.models import app as models
+
+    app.add_typer(models, name="models")
+
+
+_add_models()

@@ -1,0 +1,136 @@
+"""``thinkctl ask``: one question, one answer with its bill."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import aclosing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import final
+
+from thinkctl import registry
+from thinkctl.cli.live import View
+from thinkctl.cli.opening import open_engine, running, spec_from
+from thinkctl.cli.options import (
+    budget_from,
+    policy_from,
+    prices_from,
+    problem_from,
+    selector_from,
+    strategy_from,
+)
+from thinkctl.cli.output import json_of, print_json, print_run
+from thinkctl.cli.show import say, showing
+from thinkctl.controller import Controller
+from thinkctl.errors import ConfigurationError, EngineUnavailable
+from thinkctl.protocols import Engine, Selector, StoppingPolicy, Strategy
+from thinkctl.runfile import RunFile
+from thinkctl.types import Budget, Finished, Prices, Problem, Run
+
+__all__ = ["ask"]
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """What is to be solved, and how; all of it read and checked before an engine is loaded."""
+
+    problem: Problem
+    budget: Budget
+    strategy: Strategy
+    policy: StoppingPolicy | None
+    selector: Selector | None
+    prices: Prices | None
+    speculate: int
+    seed: int
+
+
+def ask(
+    question: str,
+    *,
+    model: str | None,
+    budget: str,
+    strategy: str,
+    policy: str,
+    selector: str | None,
+    form: str,
+    speculate: int,
+    seed: int,
+    price: str | None,
+    save: Path | None,
+    show_thoughts: bool,
+    as_json: bool,
+    quiet: bool,
+) -> None:
+    """Answer a question and print the result. Raises what the library raises."""
+    plan = _Plan(
+        problem=problem_from(question, form),
+        budget=budget_from(budget),
+        strategy=strategy_from(strategy),
+        policy=policy_from(policy),
+        selector=selector_from(selector),
+        prices=prices_from(price),
+        speculate=speculate,
+        seed=seed,
+    )
+    engine = open_engine(spec_from(model), seed=seed)
+    died: EngineUnavailable | None = None
+    with _saving(save, engine) as file:
+        try:
+            run = asyncio.run(_solve(engine, plan, quiet=quiet))
+        except EngineUnavailable as error:
+            if error.run is None or not error.run.samples:
+                raise
+            run, died = error.run, error
+        if file is not None:
+            file.append(run)
+    if as_json:
+        print_json(json_of(run, engine.card.name, texts=show_thoughts))
+    else:
+        print_run(run, thoughts=show_thoughts)
+    if died is not None:
+        raise died
+
+
+@contextmanager
+def _saving(path: Path | None, engine: Engine) -> Iterator[RunFile | None]:
+    """Open the file before anything is spent, so that no run is lost for a mistyped name."""
+    if path is None:
+        yield None
+        return
+    try:
+        file = RunFile.open(path, card=engine.card)
+    except OSError as error:
+        raise ConfigurationError(f"cannot write {path}: {error.strerror}; name a file in a folder that is there") from None
+    with file:
+        yield file
+
+
+async def _solve(engine: Engine, plan: _Plan, *, quiet: bool) -> Run:
+    def tell(line: str) -> None:
+        say(line, quiet=quiet)
+
+    async with running(engine, tell):
+        controller = Controller(
+            engine,
+            plan.strategy,
+            policy=plan.policy,
+            selector=plan.selector,
+            prices=plan.prices,
+            speculate=plan.speculate,
+        )
+        view = View(title=_title(engine, plan), budget=plan.budget, allowed=getattr(plan.strategy, "n", None))
+        with showing([view], lambda text: len(engine.tokenizer.encode(text)), quiet=quiet) as board:
+            events = controller.stream(plan.problem, plan.budget, seed=plan.seed)
+            async with aclosing(events):
+                async for event in events:
+                    board.heard(0, event)
+                    if isinstance(event, Finished):
+                        return event.run
+    raise AssertionError("a stream of events ends with Finished")
+
+
+def _title(engine: Engine, plan: _Plan) -> str:
+    policy = "no policy" if plan.policy is None else registry.write(plan.policy)
+    return f"{engine.card.name}   {registry.write(plan.strategy)}   {policy}"

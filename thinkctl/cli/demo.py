@@ -1,0 +1,113 @@
+"""``thinkctl demo``: a small model answers school problems at once, and then with time to think. All of it live."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Sequence
+from contextlib import aclosing
+from importlib.resources import files
+from typing import Final
+
+from thinkctl import registry
+from thinkctl.cli.demo_report import Contest, Outcome, Task, json_of_demo, print_contest, print_demo
+from thinkctl.cli.live import View
+from thinkctl.cli.opening import open_engine, running, spec_from
+from thinkctl.cli.output import print_json
+from thinkctl.cli.show import Board, say, showing
+from thinkctl.cli.text import plural, shortened
+from thinkctl.controller import Controller
+from thinkctl.protocols import Engine, StoppingPolicy, Strategy
+from thinkctl.stopping import AdaptiveConsistency
+from thinkctl.strategies import SelfConsistency, ZeroShot
+from thinkctl.types import Budget, Finished, Problem, Run
+
+__all__ = ["demo", "tasks_of_demo"]
+
+_TOKENS_PER_SAMPLE: Final = 400
+"""Generated tokens that a problem's budget has for each allowed sample; the small model takes about 300."""
+_SECONDS: Final = 100
+"""For each problem. All are solved at the same time, so this is the wall of each half of the demo."""
+_LONGEST_TITLE: Final = 70
+
+
+def demo(*, model: str | None, problems: int, samples: int, as_json: bool, quiet: bool) -> None:
+    """Run the demo and print what came of it. Raises what the library raises."""
+    tasks = tasks_of_demo()[:problems]
+    budget = Budget(tokens=_TOKENS_PER_SAMPLE * samples, seconds=_SECONDS)
+    engine = open_engine(spec_from(model))
+    outcome = asyncio.run(_run(engine, tasks, samples, budget, as_json=as_json, quiet=quiet))
+    if as_json:
+        print_json(json_of_demo(outcome))
+    else:
+        print_demo(outcome)
+
+
+def tasks_of_demo() -> tuple[Task, ...]:
+    """Return the problems that come with thinkctl, with their reference answers."""
+    text = (files(__package__) / "demo_problems.jsonl").read_text(encoding="utf-8")
+    return tuple(
+        Task(
+            Problem.model_validate({"messages": row["question"], "form": "number", "id": row["id"]}),
+            row["answer"],
+        )
+        for row in map(json.loads, text.splitlines())
+    )
+
+
+async def _run(
+    engine: Engine, tasks: Sequence[Task], samples: int, budget: Budget, *, as_json: bool, quiet: bool
+) -> Outcome:
+    def tell(line: str) -> None:
+        say(line, quiet=quiet)
+
+    parts: list[tuple[Strategy, StoppingPolicy | None]] = [
+        (ZeroShot(), None),
+        (SelfConsistency(samples), AdaptiveConsistency(0.95)),
+    ]
+    contests: list[Contest] = []
+    async with running(engine, tell):
+        before = (await engine.counters()).generated_tokens
+        for strategy, policy in parts:
+            tell(f"{plural(len(tasks), 'problem')} for {_name(strategy, policy)}")
+            runs = await _solve_all(Controller(engine, strategy, policy=policy), tasks, budget, engine, quiet=quiet)
+            contests.append(Contest(_name(strategy, policy), tuple(tasks), tuple(runs)))
+            if not as_json:
+                print_contest(contests[-1])
+        after = (await engine.counters()).generated_tokens
+    counted = None if before is None or after is None else after - before
+    return Outcome(engine.card.name, budget, tuple(contests), counted)
+
+
+def _name(strategy: Strategy, policy: StoppingPolicy | None) -> str:
+    words = [registry.write(part).removesuffix("()") for part in (strategy, policy) if part is not None]
+    return " with ".join(words)
+
+
+async def _solve_all(
+    controller: Controller, tasks: Sequence[Task], budget: Budget, engine: Engine, *, quiet: bool
+) -> list[Run]:
+    """Solve all problems at the same time: many streams at once are what an engine is fastest at."""
+    views = [
+        View(title=f"{number}. {shortened(task.problem.text, _LONGEST_TITLE)}", budget=budget)
+        for number, task in enumerate(tasks, 1)
+    ]
+    with showing(views, lambda text: len(engine.tokenizer.encode(text)), quiet=quiet) as board:
+        try:
+            async with asyncio.TaskGroup() as group:
+                solving = [
+                    group.create_task(_solve(controller, task.problem, budget, board, place))
+                    for place, task in enumerate(tasks)
+                ]
+        except BaseExceptionGroup as failures:
+            raise failures.exceptions[0] from None
+    return [task.result() for task in solving]
+
+
+async def _solve(controller: Controller, problem: Problem, budget: Budget, board: Board, place: int) -> Run:
+    async with aclosing(controller.stream(problem, budget)) as events:
+        async for event in events:
+            board.heard(place, event)
+            if isinstance(event, Finished):
+                return event.run
+    raise AssertionError("a stream of events ends with Finished")

@@ -1,0 +1,76 @@
+"""From ``--model`` to an engine that runs."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from importlib.util import find_spec
+from typing import Final, Protocol, runtime_checkable
+
+from thinkctl.engines import engine_from
+from thinkctl.errors import MissingExtra
+from thinkctl.protocols import Engine
+
+__all__ = ["open_engine", "running", "spec_from"]
+
+_IN_PROCESS: Final = ("vllm", "vllm-lockstep")
+
+
+@runtime_checkable
+class _Starts(Protocol):
+    """An engine whose start takes long enough to be told, and to be kept out of the run's seconds."""
+
+    async def start(self) -> None: ...
+
+
+def spec_from(model: str | None) -> str:
+    """Return the engine spec that ``--model`` means: a bare name or folder is a model for vLLM."""
+    if model is None:
+        from thinkctl.models import DEFAULT
+
+        return f"vllm:{DEFAULT}"
+    text = model.strip()
+    is_path = text.startswith((".", "/", "~"))
+    return f"vllm:{text}" if is_path or ":" not in text else text
+
+
+def open_engine(spec: str, *, seed: int = 0) -> Engine:
+    """Make the engine of a spec. A model of the catalogue that is not here is pulled, with a notice."""
+    kind, _, what = spec.partition(":")
+    if kind not in _IN_PROCESS:
+        return engine_from(spec)
+    if find_spec("vllm") is None:
+        raise MissingExtra(
+            "no engine is installed; install thinkctl[vllm] for CUDA, or thinkctl[cpu] to compute on the "
+            "processor. Recorded samples need none: --model replay:FILE"
+        )
+    _pull(what.strip())
+    return engine_from(spec, seed=seed)
+
+
+def _pull(name: str) -> None:
+    from thinkctl import models
+    from thinkctl.cli.models import _progress as progress
+
+    try:
+        entry = models.entry_for(name)
+    except models.UnknownModel:
+        return  # a folder, a hub name or a mistake: the engine says which
+    if not models.is_pulled(entry):
+        size = f"{entry.bytes / 1e6:,.0f} MB"
+        print(f"{entry.name} is not on this machine yet: fetching {size}, once", file=sys.stderr)  # noqa: T201
+        with progress(entry.name) as report:
+            models.pull(entry, progress=report)
+
+
+@asynccontextmanager
+async def running(engine: Engine, tell: Callable[[str], None]) -> AsyncIterator[Engine]:
+    """Start an engine before the clock of a budget runs, and shut it down whatever happens."""
+    try:
+        if isinstance(engine, _Starts):
+            tell(f"starting {engine.card.name}")
+            await engine.start()
+        yield engine
+    finally:
+        await engine.aclose()
