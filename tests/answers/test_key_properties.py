@@ -15,11 +15,103 @@ key = form("boxed").key
 forms = pytest.mark.parametrize("found", FORMS.values(), ids=list(FORMS))
 
 PIECES = (
-    *("\\frac", "\\sqrt", "\\text{", "\\boxed{", "\\begin{a}", "\\end{a}", "\\left(", "\\right]", "\\{", "\\}", "\\\\"),
-    *("{", "}", "(", ")", "[", "]", ",", ", ", ".", "..", "-", "+", "=", "/", "*", "^", "_", "%", "$", "'", '"', "`", "**"),
-    *("0", "1", "7", "10", "000", "12", "345", ".5", "1e5", "e", "E", "x", "AB", "no", "Yes", "cm", "apples", "million"),
-    *(" ", "  ", "\n", "\\,", "{,}", "~", ":", "#### ", "½", "²", "₅", "°", "π", "√", "−", "１", "ß", "İ", "\ud800", "\0"),
-    *("May ", "2021", "/", "am", "p.m.", "th", "\\circ", "\\pi", "\\", "&", "|", "null", "NaN", "true", "sha256:"),
+    *(
+        "\\frac",
+        "\\sqrt",
+        "\\text{",
+        "\\boxed{",
+        "\\begin{a}",
+        "\\end{a}",
+        "\\left(",
+        "\\right]",
+        "\\{",
+        "\\}",
+        "\\\\",
+    ),
+    *(
+        "{",
+        "}",
+        "(",
+        ")",
+        "[",
+        "]",
+        ",",
+        ", ",
+        ".",
+        "..",
+        "-",
+        "+",
+        "=",
+        "/",
+        "*",
+        "^",
+        "_",
+        "%",
+        "$",
+        "'",
+        '"',
+        "`",
+        "**",
+    ),
+    *(
+        "0",
+        "1",
+        "7",
+        "10",
+        "000",
+        "12",
+        "345",
+        ".5",
+        "1e5",
+        "e",
+        "E",
+        "x",
+        "AB",
+        "no",
+        "Yes",
+        "cm",
+        "apples",
+        "million",
+    ),
+    *(
+        " ",
+        "  ",
+        "\n",
+        "\\,",
+        "{,}",
+        "~",
+        ":",
+        "#### ",
+        "½",
+        "²",
+        "₅",
+        "°",
+        "π",
+        "√",
+        "−",
+        "１",
+        "ß",
+        "İ",
+        "\ud800",
+        "\0",
+    ),
+    *(
+        "May ",
+        "2021",
+        "/",
+        "am",
+        "p.m.",
+        "th",
+        "\\circ",
+        "\\pi",
+        "\\",
+        "&",
+        "|",
+        "null",
+        "NaN",
+        "true",
+        "sha256:",
+    ),
 )
 pieced = st.lists(st.sampled_from(PIECES), max_size=12).map("".join)
 any_text = st.text(st.characters(exclude_categories=()), max_size=60) | pieced
@@ -35,7 +127,7 @@ def test_a_key_is_total_and_its_own_key(found: Form, text: str):
 
 @forms
 @given(any_text, st.booleans())
-def test_extraction_is_total_and_finds_text(found: Form, text: str, complete: bool):  # noqa: FBT001
+def test_extraction_is_total_and_finds_text(found: Form, text: str, complete: bool):
     answer = found.extract(text, complete=complete)
     assert answer is None or answer.strip() == answer or found.name == "code"
     assert answer != ""
@@ -86,7 +178,9 @@ def test_every_spelling_of_a_decimal_has_one_key(value: Decimal):
         f"${value:,f}",
         f"{value:f} apples",
     ]
-    assert {spelling: key(spelling) for spelling in spellings} == dict.fromkeys(spellings, str(Fraction(value)))
+    assert {spelling: key(spelling) for spelling in spellings} == dict.fromkeys(
+        spellings, str(Fraction(value))
+    )
 
 
 @given(values, values)
@@ -119,12 +213,22 @@ def test_an_integer_is_found_and_kept_in_every_numeric_form(value: int):
             assert found.key(answer) == str(value)
 
 
-@given(st.recursive(st.none() | st.booleans() | st.integers() | st.text(max_size=5), lambda inner: st.lists(inner) | st.dictionaries(st.text(max_size=3), inner), max_leaves=8))
+@given(
+    st.recursive(
+        st.none() | st.booleans() | st.integers() | st.text(max_size=5),
+        lambda inner: st.lists(inner) | st.dictionaries(st.text(max_size=3), inner),
+        max_leaves=8,
+    )
+)
 def test_json_is_found_and_its_key_does_not_depend_on_layout(value: object):
     import json
 
     found = form("json")
-    keys = {found.key(json.dumps(value, indent=indent, ensure_ascii=ascii_)) for indent in (None, 2) for ascii_ in (True, False)}
+    keys = {
+        found.key(json.dumps(value, indent=indent, ensure_ascii=ascii_))
+        for indent in (None, 2)
+        for ascii_ in (True, False)
+    }
     assert len(keys) == 1
     if isinstance(value, (dict, list)):
         answer = found.extract(f"Thus:\n{json.dumps(value)}\n")

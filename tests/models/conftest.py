@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from thinkctl.models import CatalogueEntry, entry_for
+from thinkctl.models.cache import install, staging_folder, write_manifest
 
 HELPERS = runpy.run_path(str(Path(__file__).with_name("puller.py")))
 PAYLOAD = random.Random(17).randbytes(200_001)
@@ -38,8 +39,12 @@ class Index:
         stem = f"{package.replace('-', '_')}-{version}"
         with zipfile.ZipFile(self.folder / f"{stem}-py3-none-any.whl", "w") as wheel:
             wheel.writestr(member, data)
-            wheel.writestr(f"{stem}.dist-info/METADATA", f"Metadata-Version: 2.1\nName: {package}\nVersion: {version}\n")
-            wheel.writestr(f"{stem}.dist-info/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
+            wheel.writestr(
+                f"{stem}.dist-info/METADATA", f"Metadata-Version: 2.1\nName: {package}\nVersion: {version}\n"
+            )
+            wheel.writestr(
+                f"{stem}.dist-info/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
+            )
             wheel.writestr(f"{stem}.dist-info/RECORD", "")
 
     def drop(self, part: int) -> None:
@@ -77,12 +82,23 @@ def index(tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> Index
 @pytest.fixture
 def entry() -> CatalogueEntry:
     """A model of two wheels."""
-    return entry_of()
+    return make_entry()
 
 
-def entry_of(payload: bytes = PAYLOAD, **changes: Any) -> CatalogueEntry:
+@pytest.fixture(name="entry_of")
+def entry_of_fixture() -> Callable[..., CatalogueEntry]:
+    """Make one that differs in some fields."""
+    return make_entry
+
+
+def make_entry(payload: bytes = PAYLOAD, **changes: Any) -> CatalogueEntry:
     known = entry_for("test").model_dump()
-    wheels = {"package": "tiny-part{part}", "version": "1.0", "file": "tiny_part{part}/data/{part:02}.bin", "parts": 2}
+    wheels = {
+        "package": "tiny-part{part}",
+        "version": "1.0",
+        "file": "tiny_part{part}/data/{part:02}.bin",
+        "parts": 2,
+    }
     own = {
         "name": "tiny",
         "aliases": (),
@@ -103,6 +119,20 @@ def fake_convert() -> Any:
 @pytest.fixture
 def write_model() -> Callable[..., Path]:
     return HELPERS["write_model"]
+
+
+@pytest.fixture
+def pulled(cache: Path) -> Callable[[str], Path]:
+    """Put a whole, if empty, model of the catalogue into the cache."""
+
+    def put(name: str) -> Path:
+        entry = entry_for(name)
+        staging = staging_folder(entry)
+        HELPERS["write_model"](staging)
+        write_manifest(staging, entry, {"fake": "1"})
+        return install(entry)
+
+    return put
 
 
 @pytest.fixture

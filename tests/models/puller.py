@@ -27,12 +27,16 @@ CONFIG = {
 }
 
 
-def write_model(folder: Path, config: Mapping[str, object] = CONFIG, weights: bytes = b"", numbers: int = 0) -> Path:
+def write_model(
+    folder: Path, config: Mapping[str, object] = CONFIG, weights: bytes = b"", numbers: int = 0
+) -> Path:
     """The smallest folder that counts as a model; its one safetensors file holds ``numbers`` numbers."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "config.json").write_text(json.dumps(config), encoding="utf-8")
     (folder / "tokenizer.json").write_text(json.dumps({"added_tokens": []}), encoding="utf-8")
-    header = json.dumps({"w": {"dtype": "BF16", "shape": [numbers], "data_offsets": [0, len(weights)]}}).encode()
+    header = json.dumps(
+        {"w": {"dtype": "BF16", "shape": [numbers], "data_offsets": [0, len(weights)]}}
+    ).encode()
     (folder / "model.safetensors").write_bytes(len(header).to_bytes(8, "little") + header + weights)
     return folder
 
@@ -59,7 +63,7 @@ def main(entry: CatalogueEntry, mode: str) -> None:
     def convert(entry: CatalogueEntry, gguf: Path, folder: Path) -> Mapping[str, str]:
         if action == "meet":
             Path(where).read_text()
-            print("converted")
+            sys.stdout.write("converted\n")
         converter = fake_convert(entry, gguf, folder)
         if action == "die" and where == "converting":
             os.kill(os.getpid(), signal.SIGKILL)
@@ -72,7 +76,7 @@ def main(entry: CatalogueEntry, mode: str) -> None:
 
 def die_once_there(name: str) -> None:
     """Die as soon as a file called ``name`` is in the cache."""
-    while not list(Path(os.environ["THINKCTL_CACHE"]).rglob(name)):
+    while not list(Path(os.environ["THINKCTL_CACHE"]).glob(f"partial/*/{name}")):
         os.sched_yield()
     os.kill(os.getpid(), signal.SIGKILL)
 

@@ -61,7 +61,11 @@ def test_a_catalogue_card_is_what_the_formula_gives(name):
     card = entry_for(name).card
     counted = count(config)
     assert counted
-    assert (counted.total, counted.active) == (card.parameters, card.active_parameters) == (parameters, parameters)
+    assert (
+        (counted.total, counted.active)
+        == (card.parameters, card.active_parameters)
+        == (parameters, parameters)
+    )
     assert dimensions(config) == card.dimensions
 
 

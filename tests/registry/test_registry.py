@@ -8,11 +8,11 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from thinkctl import registry
-from thinkctl.errors import ConfigurationError
+from thinkctl.errors import ConfigurationError, MissingExtra
 from thinkctl.selectors import BestScore, Latest, Majority, WeightedMajority
 from thinkctl.stopping import (
     AdaptiveConsistency,
@@ -202,6 +202,7 @@ def test_nothing_but_parts_and_plain_values_is_read_and_nothing_is_evaluated(tex
         registry.parse(text)
 
 
+@settings(deadline=None)  # an unknown name is looked for in every installed package
 @given(st.text(alphabet="abz-_(),='\"[]1.5eE \\#\n", max_size=60))
 def test_any_text_is_read_or_refused_and_nothing_else(text) -> None:
     try:
@@ -261,7 +262,7 @@ def test_a_description_has_the_first_line_and_the_parameters_with_their_defaults
 THEIR_MODULE = '''
 from __future__ import annotations
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypedDict
 from thinkctl.protocols import Selector, StoppingPolicy
 from thinkctl.selectors import Majority
 from thinkctl.types import Decision
@@ -286,6 +287,15 @@ class NoParameters:
     """Nothing to set."""
     def select(self, history): return None
 
+class Fields(TypedDict):
+    size: int
+
+@dataclass(frozen=True)
+class Odd:
+    """Has a type of its own."""
+    fields: Fields
+    def select(self, history): return None
+
 class NotASelector:
     """Lacks select."""
 
@@ -304,6 +314,8 @@ absent = no_such_module_anywhere:Part
 cascade = their_parts:Cascade
 [thinkctl.selectors]
 no-parameters = their_parts:NoParameters
+odd = their_parts:Odd
+heavy = their_heavy:Part
 not-a-selector = their_parts:NotASelector
 misnamed = their_parts:Majority2
 """
@@ -319,6 +331,8 @@ def install(folder: Path, name: str, points: str) -> None:
 @pytest.fixture
 def theirs(tmp_path: Path, monkeypatch) -> Path:
     (tmp_path / "their_parts.py").write_text(THEIR_MODULE, encoding="utf-8")
+    heavy = "from thinkctl.errors import MissingExtra\nraise MissingExtra('install their-package[heavy]')\n"
+    (tmp_path / "their_heavy.py").write_text(heavy, encoding="utf-8")
     install(tmp_path, "their-package", THEIR_POINTS)
     monkeypatch.syspath_prepend(str(tmp_path))
     monkeypatch.delitem(sys.modules, "their_parts", raising=False)
@@ -348,6 +362,18 @@ def test_types_that_only_a_type_checker_sees_are_not_checked() -> None:
 def test_listing_names_loads_nothing() -> None:
     assert "patient" in registry.names("stopping")
     assert "their_parts" not in sys.modules
+
+
+@pytest.mark.usefixtures("theirs")
+def test_a_type_that_cannot_be_checked_is_taken_as_it_is() -> None:
+    assert registry.build({"name": "odd", "fields": {"size": 3}}).fields == {"size": 3}
+
+
+@pytest.mark.usefixtures("theirs")
+def test_a_missing_extra_is_named_and_still_listed() -> None:
+    with pytest.raises(MissingExtra, match="install their-package"):
+        registry.parse("heavy")
+    assert "install their-package[heavy]" in [part.summary for part in registry.describe("selectors")]
 
 
 @pytest.mark.usefixtures("theirs")

@@ -7,7 +7,9 @@ import re
 __all__ = ["closes_box", "last_box", "last_open_box"]
 
 _BOX = r"\\(?:boxed|fbox)\s*\{"
-_MARK = re.compile(rf"(?P<box>{_BOX})|\\[\s\S]|\{{+|\}}+")  # runs of braces at once: hostile text is full of them
+_MARK = re.compile(
+    rf"(?P<box>{_BOX})|\\[\s\S]|\{{+|\}}+"
+)  # runs of braces at once: hostile text is full of them
 _FIRST = re.compile(_BOX)
 _OPENED = re.compile(r"\\(?:boxed|fbox)(?![A-Za-z])[ \t]*\{?")
 _FIRST_WORD = re.compile(r"[^\s{}$]+")
@@ -17,12 +19,14 @@ _EMPTY = re.compile(r"(?:[\s.$?_]|\\[cl]?dots(?![A-Za-z]))*")
 def last_box(text: str) -> str | None:
     r"""Give the content of the last closed ``\boxed{}`` or ``\fbox{}``, or ``None``.
 
-    Of nested boxes it is the innermost. Empty boxes and ``\boxed{...}`` only repeat the instruction and are passed
-    over. Escaped braces do not count.
+    Of nested boxes it is the innermost. Empty boxes and ``\boxed{...}`` only repeat the instruction and are
+    passed over. Escaped braces do not count.
     """
     first = _FIRST.search(text)
     last = (0, 0)  # where the content begins and ends
-    open_boxes: list[tuple[int, int]] = []  # where the content begins, and how many braces were open before it
+    open_boxes: list[
+        tuple[int, int]
+    ] = []  # where the content begins, and how many braces were open before it
     depth = 0
     for mark in _MARK.finditer(text, first.start()) if first else ():
         run = mark.group()
@@ -56,7 +60,9 @@ def last_open_box(text: str) -> str | None:
     if mark is None:
         return None
     content = text[mark.end() :].partition("\n")[0].strip()
-    if not mark.group().endswith("{"):
+    if mark.group().endswith("{"):
+        content = "" if closes_box(content) else content
+    else:
         word = _FIRST_WORD.match(content)
         content = word.group().rstrip(".,;") if word else ""
     return content.rstrip("$. ") or None

@@ -1,7 +1,7 @@
 """One character for each meaning, before anything is parsed.
 
-Only changes that cannot alter a value are made. ``unicodedata.normalize("NFKC")`` is not used on the whole text, since
-it turns ``10²`` into ``102``.
+Only changes that cannot alter a value are made. ``unicodedata.normalize("NFKC")`` is not used on the whole
+text, since it turns ``10²`` into ``102``.
 """
 
 from __future__ import annotations
@@ -45,9 +45,9 @@ _WRAPPERS = ("**", "__", "`", '"', "'")
 def plain(text: str) -> str:
     r"""Give ``text`` in ASCII where a character has an ASCII or LaTeX spelling of the same meaning.
 
-    Digits of every script and full-width characters become ASCII, every kind of minus ``-``, every space a blank,
-    ``½`` becomes ``\frac{1}{2}``, ``x²`` becomes ``x^{2}``, ``π`` becomes ``\pi``. Invisible format characters go.
-    Everything else stays, lone surrogates too.
+    Digits of every script and full-width characters become ASCII, every kind of minus ``-``, every space a
+    blank, ``½`` becomes ``\frac{1}{2}``, ``x²`` becomes ``x^{2}``, ``π`` becomes ``\pi``. Invisible format
+    characters go. Everything else stays, lone surrogates too.
     """
     return text if text.isascii() else _FOREIGN.sub(_spelling, text)
 

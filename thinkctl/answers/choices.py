@@ -5,13 +5,13 @@ from __future__ import annotations
 import re
 
 from thinkctl.answers.boxes import last_box
-from thinkctl.answers.keys import text_key
+from thinkctl.answers.keys import LONGEST_TEXT, settle, text_key
 from thinkctl.answers.statements import hash_lines, statements, tail
 
 __all__ = ["choice", "choice_key", "letter"]
 
 _LONGEST = 2_000
-_DRESS = re.compile(r"\\[A-Za-z]+|[\s{}$*_`'\"\\]+")
+_DRESS = re.compile(r"\\[A-Za-z]*|[\s{}$*_`'\"]+")
 _NAME = r" ?(?i:option |choice |answer |letter )?"
 _ALONE = re.compile(rf"{_NAME}[(\[]? ?([A-Ja-j]) ?[)\].:]? ?")
 _LEADING = re.compile(
@@ -40,7 +40,8 @@ _STANDALONE = re.compile(
 def choice(text: str, *, complete: bool) -> str | None:
     """Give the chosen letter, from the most to the least explicit place: box, ``####``, "answer is", bold, brackets.
 
-    A cut text may only name a letter in a box or a whole ``####`` line: ``(B)`` in a thought is an option discussed.
+    A cut text may only name a letter in a box or a whole ``####`` line: ``(B)`` in a thought is an option
+    discussed.
     """
     for explicit in (last_box(text), *hash_lines(text, complete=complete)):
         if explicit and (found := letter(explicit)):
@@ -70,7 +71,7 @@ def letter(answer: str) -> str | None:
 
 def choice_key(answer: str) -> str:
     """Give the key of a choice: its capital letter; what names no letter is compared as text."""
-    return letter(answer) or text_key(answer)
+    return settle(answer, lambda text: letter(text) or text_key(text), LONGEST_TEXT)
 
 
 def _undressed(text: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime
 import re
 
-__all__ = ["clock", "iso", "last_date"]
+__all__ = ["clock", "dates_in", "iso"]
 
 _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 _MONTH = (
@@ -34,8 +34,9 @@ _MINUTES = range(60)
 def iso(text: str) -> str | None:
     """Give the date that is the whole of ``text`` as ``YYYY-MM-DD``; ``None`` if it is not one possible date.
 
-    ``05/01/2021`` is the first of May (month first, as in BIG-bench's date understanding); ``22/01/2021`` can only be
-    the 22nd of January. Years have four digits: ``5/1/21`` could be any of three dates and stays text.
+    ``05/01/2021`` is the first of May (month first, as in BIG-bench's date understanding); ``22/01/2021`` can
+    only be the 22nd of January. Years have four digits: ``5/1/21`` could be any of three dates and stays
+    text.
     """
     if len(text) > _LONGEST:
         return None
@@ -45,10 +46,9 @@ def iso(text: str) -> str | None:
     return _value(found) if found else None
 
 
-def last_date(text: str) -> str | None:
-    """Give the last possible date near the end of ``text``, as it is written, or ``None``."""
-    dates = [found.group() for found in _DATE.finditer(text[-_TAIL:]) if _value(found)]
-    return dates[-1] if dates else None
+def dates_in(text: str) -> list[str]:
+    """List the possible dates near the end of ``text``, as they are written."""
+    return [found.group() for found in _DATE.finditer(text[-_TAIL:]) if _value(found)]
 
 
 def _value(found: re.Match[str]) -> str | None:

@@ -1,13 +1,14 @@
 """The answer that a text gives, looked for from the most to the least explicit place.
 
-A chain that was cut (``complete=False``) only answers where an answer is explicit and *closed*; otherwise it abstains.
-Half a number is another number, and an intermediate result is no answer: truncated chains that vote win elections.
+A chain that was cut (``complete=False``) only answers where an answer is explicit and *closed*; otherwise it
+abstains. Half a number is another number, and an intermediate result is no answer: truncated chains that vote
+win elections.
 """
 
 from __future__ import annotations
 
 from thinkctl.answers.boxes import last_box, last_open_box
-from thinkctl.answers.dates import last_date
+from thinkctl.answers.dates import dates_in
 from thinkctl.answers.keys import is_number
 from thinkctl.answers.numerals import last_number, numbers_in
 from thinkctl.answers.statements import final_line, hash_lines, statements, tail
@@ -15,6 +16,7 @@ from thinkctl.answers.statements import final_line, hash_lines, statements, tail
 __all__ = ["boxed", "date", "free_text", "hashes", "number"]
 
 _LONGEST_NUMBER = 200
+_MOST_WORDS = 4  # a longer statement is a sentence about the answer
 
 
 def boxed(text: str, *, complete: bool) -> str | None:
@@ -37,11 +39,13 @@ def number(text: str, *, complete: bool) -> str | None:
 
 
 def date(text: str, *, complete: bool) -> str | None:
-    """Give the date in the last box; else, if complete, in "the answer is", or the last date in the text."""
+    """Give the date in the last box; else, if complete, the first after "the answer is" or the last in the text."""
     box = last_box(text)
     if box or not complete:
-        return last_date(box) if box else None
-    return next(filter(None, map(last_date, statements(text))), None) or last_date(text)
+        places = [dates_in(box)[-1:]] if box else []
+    else:
+        places = [*(dates_in(statement)[:1] for statement in statements(text)), dates_in(text)[-1:]]
+    return next((place[0] for place in places if place), None)
 
 
 def free_text(text: str, *, complete: bool) -> str | None:
@@ -50,7 +54,10 @@ def free_text(text: str, *, complete: bool) -> str | None:
 
 
 def _fallback(text: str) -> str | None:
-    return last_open_box(text) or next(statements(text), None) or last_number(text)
+    statement = next(statements(text), "")
+    if len(statement.split()) > _MOST_WORDS:
+        statement = _only_number(statement) or statement
+    return last_open_box(text) or statement or last_number(text)
 
 
 def _hashed(text: str, *, complete: bool) -> str | None:

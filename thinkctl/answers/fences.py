@@ -26,8 +26,8 @@ class Block:
 def blocks(text: str) -> Iterator[Block]:
     """Yield the fenced blocks of ``text``; the last one may be open.
 
-    A block is closed by a bare fence of the same sign, at least as long as the opening one. The indent of the opening
-    fence (a block in a list) is taken off every line.
+    A block is closed by a bare fence of the same sign, at least as long as the opening one. The indent of the
+    opening fence (a block in a list) is taken off every line.
     """
     opening: re.Match[str] | None = None
     for fence in _FENCE.finditer(text):

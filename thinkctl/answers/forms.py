@@ -86,8 +86,8 @@ class Form:
         r"""Give the answer in ``text`` as it is written, or ``None``: the sample abstains.
 
         ``complete=False`` says that the chain was cut: only an explicit, closed answer counts (a whole
-        ``\boxed{}``, a whole ``#### 12`` line, a closed code fence, a whole JSON value). Never raises; time is linear,
-        and of more than a million characters only the last million are read.
+        ``\boxed{}``, a whole ``#### 12`` line, a closed code fence, a whole JSON value). Never raises; time
+        is linear, and of more than a million characters only the last million are read.
         """
         return _RULES[self.name].extract(text[-_LONGEST_TEXT:], complete=complete)
 

@@ -31,8 +31,16 @@ _DECODER = json.JSONDecoder(
     parse_constant=_Number,
     strict=False,  # models write line breaks inside strings
 )
-_FINDER = json.JSONDecoder(parse_int=str, parse_float=str, parse_constant=str, strict=False)  # only finds the end
-_OPENING = re.compile(r"\{(?=\s*[\"}])|\[(?=\s*[\[\]{\"\d\-tfnNI])")
+_FINDER = json.JSONDecoder(
+    parse_int=str, parse_float=str, parse_constant=str, strict=False
+)  # only finds the end
+_OPENING = re.compile(
+    r"\{(?=\s*(?:\"|\Z))"
+    r"|(?<![A-Za-z}^_\\])\{(?=\s*\})"  # empty braces after a letter are LaTeX's
+    r"|\[(?=\s*(?:[\[\]{\"\d\-tfnNI]|\Z))"
+)
+_AFTER_KEY = re.compile(r"['\"]\s*:\s*\Z")  # inside an object that is no JSON, such as Python's {'a': [1]}
+_LONGEST_GAP = 20
 _CUT_OFF = re.compile(r"[a-zA-Z]{0,8}|-")
 _LONGEST = 20_000
 _WORK_PER_CHARACTER = 4
@@ -44,8 +52,9 @@ _WORK_PER_ERROR = 64  # the line number that a decoding error counts costs about
 def last_json(text: str, *, complete: bool) -> str | None:
     """Give the last whole JSON object or array: of a fenced block that is one, else anywhere in the text.
 
-    A text that ends inside an object or array was about to answer: if it is not complete it abstains, and no part of
-    the unfinished value counts. The work is bounded; hostile text that exhausts it yields what was found until then.
+    A text that ends inside an object or array was about to answer: if it is not complete it abstains, and no
+    part of the unfinished value counts. The work is bounded; hostile text that exhausts it yields what was
+    found until then.
     """
     fenced = [block.content.strip() for block in blocks(text) if block.closed and _is_value(block.content)]
     return fenced[-1] if fenced else _last_bare(text, complete=complete)
@@ -72,7 +81,8 @@ def _last_bare(text: str, *, complete: bool) -> str | None:
             continue
         try:
             _, position = _FINDER.raw_decode(text, start)
-            found = text[start:position]
+            if not _AFTER_KEY.search(text, max(0, start - _LONGEST_GAP), start):
+                found = text[start:position]
         except json.JSONDecodeError as error:
             if _ends_inside(text, error):
                 position = len(text)
@@ -93,7 +103,8 @@ def _ends_inside(text: str, error: json.JSONDecodeError) -> bool:
 def json_key(answer: str) -> str:
     """Give the key of a JSON value: sorted keys, no blanks, numbers by value (``1.0`` is ``1``).
 
-    ``NaN`` and ``Infinity`` are kept as Python writes them. What is no JSON is compared by its text, with case.
+    ``NaN`` and ``Infinity`` are kept as Python writes them. What is no JSON is compared by its text, with
+    case.
     """
     return settle(answer, _canonical, _LONGEST)
 

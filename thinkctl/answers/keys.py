@@ -1,10 +1,11 @@
 r"""The canonical key of an answer: the string on which votes are counted.
 
-**The contract.** A key function is total (it never raises), idempotent, and bounded: a key is never longer than
-:data:`LONGEST`; what does not fit or never settles becomes its SHA-256 digest. Two answers get one key only when they
-say the same thing by exact rules; when in doubt they stay apart, because a split vote can lose but a wrongly joined one
-can win. Equality that needs algebra (``\frac{\sqrt{3}}{3}`` and ``\frac{1}{\sqrt{3}}``) is not decided here: whoever
-has a computer algebra system compares *keys*, which are valid LaTeX, and joins their votes. That is the only seam.
+**The contract.** A key function is total (it never raises), idempotent, and bounded: a key is never longer
+than :data:`LONGEST`; what does not fit or never settles becomes its SHA-256 digest. Two answers get one key
+only when they say the same thing by exact rules; when in doubt they stay apart, because a split vote can lose
+but a wrongly joined one can win. Equality that needs algebra (``\frac{\sqrt{3}}{3}`` and
+``\frac{1}{\sqrt{3}}``) is not decided here: whoever has a computer algebra system compares *keys*, which are
+valid LaTeX, and joins their votes. That is the only seam.
 """
 
 from __future__ import annotations
@@ -20,12 +21,15 @@ from thinkctl.answers.nodes import Node
 from thinkctl.answers.tokens import tokens
 from thinkctl.answers.values import spell
 
-__all__ = ["LONGEST", "code_key", "date_key", "is_number", "math_key", "settle", "text_key"]
+__all__ = ["LONGEST", "LONGEST_TEXT", "code_key", "date_key", "is_number", "math_key", "settle", "text_key"]
 
 LONGEST = 2_000
 """Longest key in characters; a longer one is replaced by its digest."""
 
-_LONGEST_TEXT = 1_000_000
+LONGEST_TEXT = 1_000_000
+"""Longest free text, in characters, that is compared without case and spacing; a longer one without spacing only.
+"""
+
 _ROUNDS = 6
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 _RATIONAL = re.compile(r"-?[0-9]+(?:/[1-9][0-9]*)?")
@@ -37,7 +41,8 @@ _IN_WORDS = frozenset("-'.!?")
 def settle(text: str, rewrite: Callable[[str], str], longest: int = LONGEST) -> str:
     """Rewrite ``text`` until it no longer changes. Idempotent by construction.
 
-    A text longer than ``longest`` is not rewritten, and what never settles or is too long for a key becomes a digest.
+    A text longer than ``longest`` is not rewritten, and what never settles or is too long for a key becomes a
+    digest.
     """
     if _DIGEST.fullmatch(text):
         return text
@@ -59,12 +64,12 @@ def _digest(text: str) -> str:
 
 def text_key(answer: str) -> str:
     """Give the key of free text: case and the amount of whitespace do not matter."""
-    return settle(answer, lambda text: collapse(text.casefold()), _LONGEST_TEXT)
+    return settle(answer, lambda text: collapse(text.casefold()), LONGEST_TEXT)
 
 
 def code_key(answer: str) -> str:
     """Give the key of a program: blank lines and blanks at the ends of lines do not matter."""
-    return settle(answer, _without_blanks, _LONGEST_TEXT)
+    return settle(answer, _without_blanks, LONGEST_TEXT)
 
 
 def _without_blanks(code: str) -> str:
@@ -80,10 +85,11 @@ def date_key(answer: str) -> str:
 def math_key(answer: str) -> str:
     r"""Give the key of a mathematical answer: a number in lowest terms, else the canonical writing of the expression.
 
-    ``0.5``, ``.50``, ``\frac12`` and ``1/2`` are ``1/2``; ``1,234.50``, ``$1234.5`` and ``1234.5 dollars`` are ``2469/2``.
-    Tuples, intervals, matrices and lists keep their structure and order; sets lose theirs. ``x = 5`` is ``5``, but
-    ``y = 2x + 3`` stays an equation. ``50%`` is ``50`` and not ``1/2``: see :mod:`thinkctl.answers.units`. Dates are ISO.
-    Words are compared without case, letters are not (``x`` and ``X`` are two variables).
+    ``0.5``, ``.50``, ``\frac12`` and ``1/2`` are ``1/2``; ``1,234.50``, ``$1234.5`` and ``1234.5 dollars``
+    are ``2469/2``. Tuples, intervals, matrices and lists keep their structure and order; sets lose theirs.
+    ``x = 5`` is ``5``, but ``y = 2x + 3`` stays an equation. ``50%`` is ``50`` and not ``1/2``: see
+    :mod:`thinkctl.answers.units`. Dates are ISO. Words are compared without case, letters are not (``x`` and
+    ``X`` are two variables).
     """
     return answer if _COMMON.fullmatch(answer) else settle(answer, _rewrite)
 

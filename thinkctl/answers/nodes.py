@@ -30,9 +30,9 @@ Kind = Literal[
 class Node:
     r"""One operand, operator or bracketed part of an answer, already canonical.
 
-    ``text`` is what is written and ``value`` the exact value if there is one. ``raw`` are the digits of a number as
-    they came. ``parts`` is the content of braces, or of a round bracket around one element. A ``unit`` is a word in
-    ``\text{}``. ``spaced`` says that a blank stood before the node.
+    ``text`` is what is written and ``value`` the exact value if there is one. ``raw`` are the digits of a
+    number as they came. ``parts`` is the content of braces, or of a round bracket around one element. A
+    ``unit`` is a word in ``\text{}``. ``spaced`` says that a blank stood before the node.
     """
 
     kind: Kind

@@ -1,7 +1,7 @@
 """Numbers as they are spelled: read one exactly, spell one canonically, find the last one in prose.
 
-Every number is bounded before it is built: at most :data:`MAX_DIGITS` digits on either side, so ``1e999999999`` costs
-nothing. A longer number has no value here; it is compared by its spelling.
+Every number is bounded before it is built: at most :data:`MAX_DIGITS` digits on either side, so
+``1e999999999`` costs nothing. A longer number has no value here; it is compared by its spelling.
 """
 
 from __future__ import annotations
@@ -51,8 +51,9 @@ _ORDINALS = ("st", "nd", "rd", "th")
 def literal_at(text: str, position: int, *, grouped: bool) -> tuple[str, int]:
     """Read the number that must begin at ``position``: its digits without separators, and where it ends.
 
-    ``grouped`` says whether commas may group thousands (``1,234`` or ``1,00,000``); in a tuple they may not. A run of
-    commas that groups nothing (``1,5``, ``0,500``, ``12,34``) is no number: the first part is read alone.
+    ``grouped`` says whether commas may group thousands (``1,234`` or ``1,00,000``); in a tuple they may not.
+    A run of commas that groups nothing (``1,5``, ``0,500``, ``12,34``) is no number: the first part is read
+    alone.
     """
     run = _COMMA_RUN.match(text, position) if grouped else None
     if run and (_WESTERN.fullmatch(run.group()) or _INDIAN.fullmatch(run.group())):
@@ -66,7 +67,7 @@ def literal_at(text: str, position: int, *, grouped: bool) -> tuple[str, int]:
 
 
 def literal_value(literal: str) -> Fraction | None:
-    """Give the exact value of an unsigned decimal literal such as ``12``, ``.5``, ``1e6``; ``None`` if it is too long."""
+    """Give the exact value of an unsigned literal such as ``12``, ``.5``, ``1e6``; ``None`` if it is too long."""
     return Fraction(literal) if _is_short(literal) else None
 
 
@@ -80,7 +81,8 @@ def _is_short(literal: str) -> bool:
 def spelling(literal: str) -> str:
     """Spell a decimal literal, with or without sign, canonically: ``007.50`` is ``7.5``, ``1e3`` is ``1000``.
 
-    A literal that is too long for a value keeps its exponent; then only case and leading zeros are made equal.
+    A literal that is too long for a value keeps its exponent; then only case and leading zeros are made
+    equal.
     """
     sign = "-" if literal.startswith("-") else ""
     digits = literal.lstrip("+-").lower()
@@ -107,8 +109,8 @@ def show(value: Fraction) -> str:
 def numbers_in(text: str) -> list[str]:
     """List the numbers near the end of ``text`` as they are written, with sign, currency and percent sign.
 
-    Exponents (``cm^2``), indices (``x_2``), digits inside words (``H2O``) and ordinals (``2nd``) are not numbers.
-    A run such as ``4:30`` or ``3,4`` is one entry: half of it would be a different number.
+    Exponents (``cm^2``), indices (``x_2``), digits inside words (``H2O``) and ordinals (``2nd``) are not
+    numbers. A run such as ``4:30`` or ``3,4`` is one entry: half of it would be a different number.
     """
     tail = text[-_TAIL:]
     return [

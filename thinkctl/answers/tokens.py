@@ -29,7 +29,8 @@ text textbf textit textrm textsf texttt textnormal mbox hbox emph underline math
 operatorname boxed fbox
 """
 WORDS_IN_BRACES = frozenset(f"\\{name}" for name in _LOOKS.split())
-r"""Commands that only change the looks of the braces after them (``\mathbb`` and ``\mathcal`` change the meaning)."""
+r"""Commands that only change the looks of the braces after them (``\mathbb`` and ``\mathcal`` change the meaning).
+"""
 
 _NOISE = """
 quad qquad thinspace displaystyle textstyle limits left right middle rm bf it euro pounds
@@ -93,8 +94,8 @@ _CLOSERS = {
 def tokens(text: str) -> Iterator[Token]:
     r"""Yield the tokens of ``text``, which is expected to have gone through ``characters.plain``.
 
-    Commas group thousands outside brackets only: inside ``( [ \{`` they separate. ``{,}`` and ``,\!`` are LaTeX's
-    marks of a thousands comma and always group. Time and memory are linear.
+    Commas group thousands outside brackets only: inside ``( [ \{`` they separate. ``{,}`` and ``,\!`` are
+    LaTeX's marks of a thousands comma and always group. Time and memory are linear.
     """
     text = _THOUSANDS.sub(lambda run: _NOT_A_DIGIT.sub("", run.group()), text).replace("{,}", ",")
     depth = position = 0

@@ -35,10 +35,11 @@ def begins_unit(node: Node) -> bool:
 def unit_factor(nodes: Sequence[Node]) -> int | None:
     r"""Give the factor by which a unit multiplies the number before it; ``None`` if ``nodes`` are not only a unit.
 
-    The factor is 1 except for ``thousand`` to ``trillion``. At most four words count as a unit, none of which may
-    change the value (``5 less``, ``5 pm``, ``5 km north``). ``3x`` and ``3ab`` are products: outside ``\text{}`` a
-    unit has a blank before it and three letters, or is a known short one. Percent is a unit: on word problems ``50%``
-    and ``50`` are one answer, and ``50%`` against ``0.5`` can only split votes, never join different answers.
+    The factor is 1 except for ``thousand`` to ``trillion``. At most four words count as a unit, none of which
+    may change the value (``5 less``, ``5 pm``, ``5 km north``). ``3x`` and ``3ab`` are products: outside
+    ``\text{}`` a unit has a blank before it and three letters, or is a known short one. Percent is a unit: on
+    word problems ``50%`` and ``50`` are one answer, and ``50%`` against ``0.5`` can only split votes, never
+    join different answers.
     """
     words = [node for node in nodes if node.kind in {"word", "unit"}]
     if len(words) > _MOST_WORDS or not all(map(_belongs, nodes)):

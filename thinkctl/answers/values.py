@@ -23,8 +23,8 @@ def spell(nodes: Sequence[Node]) -> str:
 def value_of(nodes: Sequence[Node]) -> Fraction | None:
     """Give the value of a number, fraction, mixed number or power of ten, with or without sign and unit.
 
-    Arithmetic is not evaluated: ``(6-4)*12`` stays an expression, since in a game of 24 two expressions of one value
-    are two answers.
+    Arithmetic is not evaluated: ``(6-4)*12`` stays an expression, since in a game of 24 two expressions of
+    one value are two answers.
     """
     negative = bool(nodes) and nodes[0].text == "-"
     unsigned = nodes[1:] if negative or (nodes and nodes[0].text == "+") else nodes

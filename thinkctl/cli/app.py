@@ -35,9 +35,9 @@ Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress on 
 
 def _version(wanted: bool) -> None:
     if wanted:
-        from importlib.metadata import version
+        from thinkctl import __version__
 
-        typer.echo(f"thinkctl {version('thinkctl')}")
+        typer.echo(f"thinkctl {__version__}")
         raise typer.Exit
 
 
@@ -54,25 +54,37 @@ def options(
 
 @app.command()
 def ask(
-    question: Annotated[str, typer.Argument(help="What to ask; - reads it from standard input.")],
+    question: Annotated[
+        str, typer.Argument(metavar="QUESTION", help="What to ask; - reads it from standard input.")
+    ],
     *,
     model: Model = None,
     budget: Annotated[
         str,
         typer.Option(
-            metavar="LIMITS", help="tokens=, thinking_tokens=, seconds=, dollars=, requests=, answer_tokens=; or none."
+            metavar="LIMITS",
+            help="tokens=, thinking_tokens=, seconds=, dollars=, requests=, answer_tokens=; or none.",
         ),
     ] = _BUDGET,
-    strategy: Annotated[str, typer.Option(help="What to ask; see thinkctl list strategies.")] = _STRATEGY,
-    policy: Annotated[str, typer.Option(help="When to stop early; see thinkctl list stopping; or none.")] = _POLICY,
+    strategy: Annotated[
+        str, typer.Option(metavar="PART", help="What to ask; see thinkctl list strategies.")
+    ] = _STRATEGY,
+    policy: Annotated[
+        str, typer.Option(metavar="PART", help="When to stop early; see thinkctl list stopping; or none.")
+    ] = _POLICY,
     selector: Annotated[
-        str | None, typer.Option(help="Which answer wins.", show_default="the strategy's own")
+        str | None, typer.Option(metavar="PART", help="Which answer wins.", show_default="the strategy's own")
     ] = None,
-    form: Annotated[str, typer.Option(help="How the answer is written; see thinkctl list forms.")] = "boxed",
+    form: Annotated[
+        str, typer.Option(metavar="FORM", help="How the answer is written; see thinkctl list forms.")
+    ] = "boxed",
     speculate: Annotated[
-        int, typer.Option(min=0, metavar="N", help="Samples to run beyond those that are free: less time, more tokens.")
+        int,
+        typer.Option(
+            min=0, metavar="N", help="Samples to run beyond those that are free: less time, more tokens."
+        ),
     ] = 0,
-    seed: Annotated[int, typer.Option(help="Of the strategy's choices and of the engine.")] = 0,
+    seed: Annotated[int, typer.Option(metavar="N", help="Of the strategy's choices and of the engine.")] = 0,
     price: Annotated[
         str | None,
         typer.Option(
@@ -84,14 +96,16 @@ def ask(
     save: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Append the run to this run file.", dir_okay=False)
     ] = None,
-    show_thoughts: Annotated[bool, typer.Option("--show-thoughts", help="Print what each sample said.")] = False,
+    show_thoughts: Annotated[
+        bool, typer.Option("--show-thoughts", help="Print what each sample said.")
+    ] = False,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Answer a question inside a budget, with confidence, stop reason and bill.
+    """Answer a question inside a budget.
 
-    At the budget's wall the best answer so far is given. Exit code 0 also without an answer: running out is
-    a stop reason, not an error.
+    Prints the answer, its confidence, why it stopped, and what was spent. At the budget's wall the best
+    answer so far is given. Exit code 0 also without an answer: running out is a stop reason, not an error.
     """
     from thinkctl.cli.ask import ask as run
 
@@ -118,11 +132,16 @@ def demo(
     *,
     model: Model = None,
     problems: Annotated[int, typer.Option(min=1, max=12, metavar="N", help="How many problems.")] = 4,
-    samples: Annotated[int, typer.Option(min=1, max=64, metavar="N", help="At most so many samples each.")] = 8,
+    samples: Annotated[
+        int, typer.Option(min=1, max=64, metavar="N", help="At most so many samples each.")
+    ] = 8,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Watch a real small model answer school problems at once, and then with time to think."""
+    """Watch a small model think.
+
+    It answers a few school problems at once, and then with time to think; live, on this machine.
+    """
     from thinkctl.cli.demo import demo as run
 
     run(model=model, problems=problems, samples=samples, as_json=as_json, quiet=quiet)
@@ -141,7 +160,10 @@ def list_parts(
     *,
     as_json: Json = False,
 ) -> None:
-    """List what can be named in options: names, parameters with their defaults, and what they do."""
+    """List what options can name.
+
+    Names, parameters with their defaults, and what each is.
+    """
     from thinkctl.cli.lists import print_list
 
     print_list(kind, as_json=as_json)

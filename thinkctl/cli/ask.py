@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
-from contextlib import aclosing, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import final
@@ -21,12 +21,12 @@ from thinkctl.cli.options import (
     strategy_from,
 )
 from thinkctl.cli.output import json_of, print_json, print_run
-from thinkctl.cli.show import say, showing
+from thinkctl.cli.show import showing
 from thinkctl.controller import Controller
 from thinkctl.errors import ConfigurationError, EngineUnavailable
 from thinkctl.protocols import Engine, Selector, StoppingPolicy, Strategy
 from thinkctl.runfile import RunFile
-from thinkctl.types import Budget, Finished, Prices, Problem, Run
+from thinkctl.types import Budget, Prices, Problem, Run
 
 __all__ = ["ask"]
 
@@ -102,16 +102,15 @@ def _saving(path: Path | None, engine: Engine) -> Iterator[RunFile | None]:
     try:
         file = RunFile.open(path, card=engine.card)
     except OSError as error:
-        raise ConfigurationError(f"cannot write {path}: {error.strerror}; name a file in a folder that is there") from None
+        raise ConfigurationError(
+            f"cannot write {path}: {error.strerror}; name a file in a folder that is there"
+        ) from None
     with file:
         yield file
 
 
 async def _solve(engine: Engine, plan: _Plan, *, quiet: bool) -> Run:
-    def tell(line: str) -> None:
-        say(line, quiet=quiet)
-
-    async with running(engine, tell):
+    async with running(engine, quiet=quiet):
         controller = Controller(
             engine,
             plan.strategy,
@@ -122,13 +121,7 @@ async def _solve(engine: Engine, plan: _Plan, *, quiet: bool) -> Run:
         )
         view = View(title=_title(engine, plan), budget=plan.budget, allowed=getattr(plan.strategy, "n", None))
         with showing([view], lambda text: len(engine.tokenizer.encode(text)), quiet=quiet) as board:
-            events = controller.stream(plan.problem, plan.budget, seed=plan.seed)
-            async with aclosing(events):
-                async for event in events:
-                    board.heard(0, event)
-                    if isinstance(event, Finished):
-                        return event.run
-    raise AssertionError("a stream of events ends with Finished")
+            return await board.follow(0, controller.stream(plan.problem, plan.budget, seed=plan.seed))
 
 
 def _title(engine: Engine, plan: _Plan) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Sequence
-from contextlib import aclosing
 from importlib.resources import files
 from typing import Final
 
@@ -14,13 +13,13 @@ from thinkctl.cli.demo_report import Contest, Outcome, Task, json_of_demo, print
 from thinkctl.cli.live import View
 from thinkctl.cli.opening import open_engine, running, spec_from
 from thinkctl.cli.output import print_json
-from thinkctl.cli.show import Board, say, showing
+from thinkctl.cli.show import say, showing
 from thinkctl.cli.text import plural, shortened
 from thinkctl.controller import Controller
 from thinkctl.protocols import Engine, StoppingPolicy, Strategy
 from thinkctl.stopping import AdaptiveConsistency
 from thinkctl.strategies import SelfConsistency, ZeroShot
-from thinkctl.types import Budget, Finished, Problem, Run
+from thinkctl.types import Budget, Problem, Run
 
 __all__ = ["demo", "tasks_of_demo"]
 
@@ -45,7 +44,7 @@ def demo(*, model: str | None, problems: int, samples: int, as_json: bool, quiet
 
 def tasks_of_demo() -> tuple[Task, ...]:
     """Return the problems that come with thinkctl, with their reference answers."""
-    text = (files(__package__) / "demo_problems.jsonl").read_text(encoding="utf-8")
+    text = (files("thinkctl.cli") / "demo_problems.jsonl").read_text(encoding="utf-8")
     return tuple(
         Task(
             Problem.model_validate({"messages": row["question"], "form": "number", "id": row["id"]}),
@@ -58,19 +57,18 @@ def tasks_of_demo() -> tuple[Task, ...]:
 async def _run(
     engine: Engine, tasks: Sequence[Task], samples: int, budget: Budget, *, as_json: bool, quiet: bool
 ) -> Outcome:
-    def tell(line: str) -> None:
-        say(line, quiet=quiet)
-
     parts: list[tuple[Strategy, StoppingPolicy | None]] = [
         (ZeroShot(), None),
         (SelfConsistency(samples), AdaptiveConsistency(0.95)),
     ]
     contests: list[Contest] = []
-    async with running(engine, tell):
+    async with running(engine, quiet=quiet):
         before = (await engine.counters()).generated_tokens
         for strategy, policy in parts:
-            tell(f"{plural(len(tasks), 'problem')} for {_name(strategy, policy)}")
-            runs = await _solve_all(Controller(engine, strategy, policy=policy), tasks, budget, engine, quiet=quiet)
+            say(f"{plural(len(tasks), 'problem')} for {_name(strategy, policy)}", quiet=quiet)
+            runs = await _solve_all(
+                Controller(engine, strategy, policy=policy), tasks, budget, engine, quiet=quiet
+            )
             contests.append(Contest(_name(strategy, policy), tuple(tasks), tuple(runs)))
             if not as_json:
                 print_contest(contests[-1])
@@ -96,18 +94,9 @@ async def _solve_all(
         try:
             async with asyncio.TaskGroup() as group:
                 solving = [
-                    group.create_task(_solve(controller, task.problem, budget, board, place))
+                    group.create_task(board.follow(place, controller.stream(task.problem, budget)))
                     for place, task in enumerate(tasks)
                 ]
         except BaseExceptionGroup as failures:
             raise failures.exceptions[0] from None
     return [task.result() for task in solving]
-
-
-async def _solve(controller: Controller, problem: Problem, budget: Budget, board: Board, place: int) -> Run:
-    async with aclosing(controller.stream(problem, budget)) as events:
-        async for event in events:
-            board.heard(place, event)
-            if isinstance(event, Finished):
-                return event.run
-    raise AssertionError("a stream of events ends with Finished")

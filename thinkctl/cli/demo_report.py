@@ -15,11 +15,18 @@ from thinkctl.types import Budget, Problem, Receipt, Run
 if TYPE_CHECKING:
     from rich.table import Table
 
-__all__ = ["Contest", "Outcome", "Task", "is_right", "json_of_demo", "print_contest", "print_demo", "table_of"]
+__all__ = [
+    "Contest",
+    "Outcome",
+    "Task",
+    "is_right",
+    "json_of_demo",
+    "print_contest",
+    "print_demo",
+    "table_of",
+]
 
-_CAUTION = (
-    "{problems} say nothing about which of the two is better: this shows how it works, it is not a measurement."
-)
+_CAUTION = "{problems} say nothing about which of the two is better: this shows how it works, it is not a measurement."
 
 
 @final
@@ -178,7 +185,8 @@ def print_demo(outcome: Outcome) -> None:
         wide.print(
             f"receipt of {contest.name.partition(' ')[0]}: {amount(used.generated_tokens)} generated "
             f"({tokens_in_words(used)}), {amount(used.prompt_tokens)} prompt tokens "
-            f"({amount(used.cached_tokens)} cached), {plural(used.requests, 'request')}, {seconds(contest.receipt.seconds)}"
+            f"({amount(used.cached_tokens)} cached), {plural(used.requests, 'request')}, "
+            f"{seconds(contest.receipt.seconds)}"
         )
     wide.print(outcome.reconciled)
     wide.print(_caution(outcome))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final, final
 
 from thinkctl import registry
@@ -33,7 +34,10 @@ class Row:
 
 
 def _parts(kind: registry.Kind) -> list[Row]:
-    return [Row(part.name, one_line(part.summary), part.parameters) for part in registry.describe(kind)]
+    return [
+        Row(part.name, one_line(part.summary.replace("``", "")), part.parameters)
+        for part in registry.describe(kind)
+    ]
 
 
 def _engines() -> list[Row]:
@@ -59,7 +63,7 @@ def _models() -> list[Row]:
 
 
 _KINDS: Final[Mapping[str, Callable[[], list[Row]]]] = {
-    **{kind: (lambda kind=kind: _parts(kind)) for kind in registry.KINDS},
+    **{kind: partial(_parts, kind) for kind in registry.KINDS},
     "engines": _engines,
     "forms": _forms,
     "models": _models,

@@ -136,8 +136,8 @@ def drawn(view: View, elapsed: float, *, width: int, rows: int) -> list[Text]:
         return [*lines, Text(_cut(f"  {ended_in_words(view.run)}", width), style="green")]
     indices = sorted(view.growing)
     hidden = len(indices) - rows if len(indices) > rows else 0
-    for index in indices[: len(indices) - hidden]:
-        lines.append(_growing(index, view.growing[index], width))
+    shown = indices[: len(indices) - hidden]
+    lines += [_growing(index, view.growing[index], width) for index in shown]
     if hidden:
         lines.append(Text(f"       and {hidden} more in flight", style="dim"))
     leads = "" if view.leader is None else shortened(view.leader, _LONGEST_ANSWER)
@@ -201,5 +201,9 @@ def _sample_in_words(sample: Sample) -> str:
     if sample.answer is not None:
         made = " when asked to conclude" if sample.concluded else ""
         return f"{shortened(sample.answer.text, _LONGEST_ANSWER)}{made}, {tokens}, {time}"
-    why = {Finish.CUT: "stopped", Finish.LENGTH: "no room left", Finish.ERROR: f"failed ({one_line(sample.error)})"}
+    why = {
+        Finish.CUT: "stopped",
+        Finish.LENGTH: "no room left",
+        Finish.ERROR: f"failed ({one_line(sample.error)})",
+    }
     return f"no answer, {why.get(sample.finish or Finish.STOP, 'ended without one')}, {tokens}, {time}"

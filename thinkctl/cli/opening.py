@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from importlib.util import find_spec
-from typing import Final, Protocol, runtime_checkable
+from typing import Final
 
+from thinkctl.cli.show import say, waiting
 from thinkctl.engines import engine_from
 from thinkctl.errors import MissingExtra
 from thinkctl.protocols import Engine
@@ -15,13 +15,6 @@ from thinkctl.protocols import Engine
 __all__ = ["open_engine", "running", "spec_from"]
 
 _IN_PROCESS: Final = ("vllm", "vllm-lockstep")
-
-
-@runtime_checkable
-class _Starts(Protocol):
-    """An engine whose start takes long enough to be told, and to be kept out of the run's seconds."""
-
-    async def start(self) -> None: ...
 
 
 def spec_from(model: str | None) -> str:
@@ -59,18 +52,17 @@ def _pull(name: str) -> None:
         return  # a folder, a hub name or a mistake: the engine says which
     if not models.is_pulled(entry):
         size = f"{entry.bytes / 1e6:,.0f} MB"
-        print(f"{entry.name} is not on this machine yet: fetching {size}, once", file=sys.stderr)  # noqa: T201
+        say(f"{entry.name} is not on this machine yet: fetching {size}, once")
         with progress(entry.name) as report:
             models.pull(entry, progress=report)
 
 
 @asynccontextmanager
-async def running(engine: Engine, tell: Callable[[str], None]) -> AsyncIterator[Engine]:
+async def running(engine: Engine, *, quiet: bool) -> AsyncIterator[None]:
     """Start an engine before the clock of a budget runs, and shut it down whatever happens."""
     try:
-        if isinstance(engine, _Starts):
-            tell(f"starting {engine.card.name}")
+        with waiting(f"starting {engine.card.name}", quiet=quiet):
             await engine.start()
-        yield engine
+        yield
     finally:
         await engine.aclose()

@@ -11,7 +11,15 @@ from thinkctl.errors import ConfigurationError
 from thinkctl.protocols import Selector, StoppingPolicy, Strategy
 from thinkctl.types import Budget, Prices, Problem
 
-__all__ = ["NONE", "budget_from", "policy_from", "prices_from", "problem_from", "selector_from", "strategy_from"]
+__all__ = [
+    "NONE",
+    "budget_from",
+    "policy_from",
+    "prices_from",
+    "problem_from",
+    "selector_from",
+    "strategy_from",
+]
 
 NONE: Final = "none"
 """What switches a budget or a policy off."""

@@ -135,7 +135,10 @@ def lines_of(run: Run) -> list[tuple[str, str]]:
         ("stopped", f"{_STOPPED[run.stop]}: {one_line(run.why)}"),
         ("samples", f"{len(run.samples)}{of_samples}{voted}"),
         ("tokens", f"{amount(receipt.generated_tokens)}{of_tokens} ({tokens_in_words(receipt.usage)})"),
-        ("prompts", f"{amount(receipt.prompt_tokens)} tokens, {amount(receipt.cached_tokens)} of them cached"),
+        (
+            "prompts",
+            f"{amount(receipt.prompt_tokens)} tokens, {amount(receipt.cached_tokens)} of them cached",
+        ),
         ("time", f"{seconds(receipt.seconds)}{of_time}"),
         ("price", f"{dollars(receipt.dollars)}{of_price}"),
     ]
@@ -173,4 +176,6 @@ def _heading(sample: Sample) -> str:
     answer = "no answer" if sample.answer is None else one_line(sample.answer.text)
     finish = "in flight" if sample.finish is None else sample.finish.value
     made = ", made to conclude" if sample.concluded else ""
-    return f"sample {sample.index}: {answer} ({plural(sample.usage.generated_tokens, 'token')}, {finish}{made})"
+    return (
+        f"sample {sample.index}: {answer} ({plural(sample.usage.generated_tokens, 'token')}, {finish}{made})"
+    )

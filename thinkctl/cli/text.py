@@ -12,7 +12,9 @@ def clean(text: str) -> str:
 
     What a model says is not to be trusted with a terminal.
     """
-    return "".join(sign if sign.isprintable() or sign in "\n\t" else "\N{REPLACEMENT CHARACTER}" for sign in text)
+    return "".join(
+        sign if sign.isprintable() or sign in "\n\t" else "\N{REPLACEMENT CHARACTER}" for sign in text
+    )
 
 
 def one_line(text: str) -> str:

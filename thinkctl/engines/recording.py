@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os.path
 import re
 from collections.abc import Iterable
 from typing import Final, final
@@ -58,7 +57,7 @@ class Recording:
                 sample.tokens,
                 name=f"sample {number} of problem {recorded.id}",
                 finish=Finish.LENGTH if sample.truncated else Finish.STOP,
-                seconds=sample.seconds,
+                seconds_per_token=sample.seconds / sample.tokens,
                 estimated=sample.estimated,
             )
             if sample.text is None:
@@ -94,7 +93,7 @@ class _RunReader:
 
     def _add(self, sample: Sample) -> Tape:
         name = f"sample {sample.index} of problem {self._run.history.problem.id}"
-        tokens = {origin: 0 for origin in Origin}
+        tokens = dict.fromkeys(Origin, 0)
         for segment in sample.segments:
             tokens[segment.origin] += len(segment.token_ids)
         inherited = tokens[Origin.INHERITED]
@@ -119,7 +118,7 @@ class _RunReader:
             logprobs=logprobs,
             finish=sample.finish,
             error=sample.error,
-            seconds=0.0 if sample.ended is None else sample.ended - sample.started,
+            seconds_per_token=_pace(sample),
             estimated=sample.usage.estimated,
         )
         self._know_end(tape, sample)
@@ -205,10 +204,20 @@ class _RunReader:
             tape.know(place + 1, match.start() + 1)
 
 
+def _pace(sample: Sample) -> float:
+    """Return seconds per decoded token; text that was forced by a new prompt took none."""
+    used = sample.usage
+    decoded = used.thinking_tokens + used.answer_tokens + used.forced_tokens + used.wasted_tokens
+    return 0.0 if sample.ended is None else (sample.ended - sample.started) / max(1, decoded)
+
+
 def _fork(parent: Tape, sample: Sample, inherited: int) -> tuple[Path, int]:
     """Return what comes before a sample that goes on from another, in tokens and in characters."""
     tape, place = parent.line(inherited)
-    same = len(os.path.commonprefix([sample.text, parent.whole]))
+    pairs = enumerate(zip(sample.text, parent.whole, strict=False))
+    same = next(
+        (n for n, (ours, theirs) in pairs if ours != theirs), min(len(sample.text), len(parent.whole))
+    )
     char = min(tape.skipped + tape.cut(place), same)
     if extend := sample.request.extend:
         found = sample.text.rfind(extend, 0, same + len(extend))

@@ -33,6 +33,8 @@ __all__ = ["ReplayEngine"]
 _STREAMS: Final = 1 << 20
 _BATCH: Final = 32
 """Tokens per delta where time does not matter: as often as a controller decides by default."""
+_TURNS: Final = 8
+"""Turns of the event loop in which a stream may be closed before it goes beyond the recording."""
 
 
 @final
@@ -46,7 +48,7 @@ class ReplayEngine:
     whatever is asked.
 
     A sample ends as it did: ``STOP``, or ``LENGTH`` where it was truncated or its thought was closed by force.
-    One that was cut or failed has no end: going on there fails. Pools have no text, so a pool's sample is
+    One that was cut or failed has no end, and going on there fails. Pools have no text, so a pool's sample is
     empty tokens and then ``\boxed{answer}`` as the last; their prompts are estimates, and so is their usage.
 
     Args:
@@ -134,6 +136,14 @@ class ReplayEngine:
         """Begin again with the first sample of every problem. Streams in progress and counters go on."""
         self._recording.rewind()
 
+    async def start(self) -> None:
+        """Do nothing: the recording was read when the engine was made. Raises if it was closed since."""
+        self._check_open()
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise EngineUnavailable("the replay engine was closed; make a new one")
+
     def stream(self, prompt: Sequence[int], spec: GenerationSpec) -> _Playback:
         """Play what comes after ``prompt``. Which sample that is, is settled by the order of these calls."""
         if spec.max_tokens < 1:
@@ -146,9 +156,11 @@ class ReplayEngine:
             )
         try:
             chat, path = self._recording.vocabulary.find(prompt)
-            return _Playback(self, len(prompt), spec, chat.take(path), estimated=chat.estimated)
+            tape, place = chat.take(path)
         except RequestFailed as error:
             return _Playback(self, len(prompt), spec, error)
+        estimated = chat.estimated or tape.estimated
+        return _Playback(self, len(prompt), spec, (tape, place), estimated=estimated)
 
     async def score(self, prompt: Sequence[int], token_ids: Sequence[int]) -> Mapping[int, float]:
         """Raise ``RequestFailed``: next-token scores are not recorded."""
@@ -192,40 +204,55 @@ class _Playback:
         return self
 
     async def __anext__(self) -> Delta:
-        if self._ended:
-            raise StopAsyncIteration
-        if self._engine._closed:
-            self._end()
-            raise EngineUnavailable("the replay engine was closed; make a new one")
+        self._check()
         if isinstance(self._found, RequestFailed):
             self._end()
             raise self._found
         tape, start = self._found
-        began = self._begin()
         place = start + self._given
         until = tape.until(place)
+        if place == until and not (tape.tokens == tape.lead and tape.finish in {Finish.STOP, Finish.LENGTH}):
+            return await self._go_beyond(tape, place)
         stop = min(place + self._engine._batch, until, start + self._spec.max_tokens)
-        finish = self._finish(tape, stop, until, at_limit=stop == start + self._spec.max_tokens)
-        if stop == place and (finish is None or tape.tokens > tape.lead):
-            self._end()
-            raise _beyond(tape, place)
-        await self._wait_until(began + (stop - start) * tape.seconds / max(1, tape.tokens))
-        if self._ended or self._engine._closed:
-            return await self.__anext__()
+        await self._wait_until(self._begin() + (stop - start) * tape.seconds_per_token)
+        self._check()
         self._given += stop - place
         self._engine._generated_tokens += stop - place
+        finish = self._finish(tape, stop)
         if finish is not None:
             self._end()
         return Delta(tape.ids(place, stop), self._logprobs(tape, place, stop), finish)
+
+    async def _go_beyond(self, tape: Tape, place: int) -> Delta:
+        """End where the recording ends, but not the model: its thought was closed, or it was cut or failed.
+
+        Whoever closed or cut it then has had the time to do so again.
+        """
+        if self._given:
+            await self._wait_until(self._begin() + (self._given + 1) * tape.seconds_per_token)
+            for _ in range(_TURNS):
+                await asyncio.sleep(0)
+            self._check()
+        self._end()
+        if self._given and place < tape.tokens:
+            return Delta((), finish=Finish.LENGTH)
+        raise _beyond(tape, place)
+
+    def _check(self) -> None:
+        """Raise what ends the reading now, if anything does."""
+        if self._ended:
+            raise StopAsyncIteration
+        if self._engine._closed:
+            self._end()
+            self._engine._check_open()
 
     async def close(self) -> StreamUsage:
         """Stop now and return what was used: what was delivered, for nothing else was played."""
         self._end()
         self.wake()
-        if self._began is None or isinstance(self._found, RequestFailed):
+        if self._began is None:
             return StreamUsage()
-        estimated = self._estimated or self._found[0].estimated
-        return StreamUsage(self._prompt_tokens, 0, self._given, 0, estimated)
+        return StreamUsage(self._prompt_tokens, 0, self._given, 0, self._estimated)
 
     async def force(self, token_ids: Sequence[int]) -> bool:
         """Return ``False``: close the stream and continue with the text, which may be in the recording."""
@@ -247,12 +274,12 @@ class _Playback:
         self._ended = True
         self._engine._open.discard(self)
 
-    def _finish(self, tape: Tape, stop: int, until: int, *, at_limit: bool) -> Finish | None:
-        at_end = stop == until == tape.tokens
+    def _finish(self, tape: Tape, stop: int) -> Finish | None:
+        at_end = stop == tape.tokens
         if at_end and tape.finish is Finish.STOP and not self._spec.ignore_end:
             return Finish.STOP
-        truncated = stop == until and (until < tape.tokens or tape.finish is Finish.LENGTH)
-        return Finish.LENGTH if at_limit or truncated else None
+        at_limit = self._given == self._spec.max_tokens
+        return Finish.LENGTH if at_limit or (at_end and tape.finish is Finish.LENGTH) else None
 
     def _logprobs(self, tape: Tape, start: int, stop: int) -> tuple[TokenLogprob, ...] | None:
         """Return what was recorded, no more alternatives than were asked for; all tokens of a delta or none."""

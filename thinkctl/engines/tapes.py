@@ -79,7 +79,7 @@ class Tape(Strip):
 
     ``entry`` is what comes before what it says: inherited tokens and the ``lead`` tokens of a forced text.
     ``closings`` are stretches that were forced later. ``whole`` is the sample's text with what it inherited,
-    which is ``skipped`` characters long. ``seconds`` is how long all its own tokens took.
+    which is ``skipped`` characters long. ``seconds_per_token`` is how fast its own tokens came.
     """
 
     name: str = ""
@@ -94,7 +94,7 @@ class Tape(Strip):
     logprobs: tuple[TokenLogprob | None, ...] | None = None
     finish: Finish | None = Finish.STOP
     error: str = ""
-    seconds: float = 0.0
+    seconds_per_token: float = 0.0
     estimated: bool = False
 
     def until(self, place: int) -> int:
@@ -172,11 +172,14 @@ class Chat(Strip):
         if forced:
             said = "" if len(path) == 1 else f" after {self._describe(path[-2])}"
             raise not_recorded(f"{forced[-_SHOWN:]!r}{said}")
-        last = path[-1]
-        if not isinstance(last, str) and isinstance(tape := last[0], Tape):
-            if tape.chat is self and tape.entry == path[:-1] and tape.lead == last[1]:
-                return tape, last[2]
-        raise not_recorded(self._describe(last))
+        match path[-1]:
+            case (Tape() as tape, start, stop) if tape.chat is self and (tape.entry, tape.lead) == (
+                path[:-1],
+                start,
+            ):
+                return tape, stop
+            case other:
+                raise not_recorded(self._describe(other))
 
     @staticmethod
     def _describe(item: Span | str) -> str:
@@ -222,9 +225,14 @@ class Vocabulary:
             strip = Strip(text, tokens)
             self._known[text] = tuple(self._word(strip.part(n, n + 1)) for n in range(tokens))
 
-    def chat_of(self, messages: tuple[Message, ...]) -> Chat | None:
-        """Return the chat that begins with these messages, or with a pool's question as the last one."""
-        return self._chats.get(messages) or self._questions.get(messages[-1].content if messages else "")
+    def chat_of(self, messages: Sequence[Message]) -> Chat | None:
+        """Return the chat that begins with these messages.
+
+        A pool's question is the last user turn, with or without a paragraph after it that says how to answer.
+        """
+        known = self._chats.get(tuple(messages))
+        question = next((turn.content for turn in reversed(messages) if turn.role == "user"), "")
+        return known or self._questions.get(question) or self._questions.get(question.rpartition("\n\n")[0])
 
     def add_chat(self, key: tuple[Message, ...] | str, chat: Chat) -> Chat:
         """Add a chat by its messages, or by a pool's question."""
@@ -262,7 +270,7 @@ class Vocabulary:
 
     def chat(self, messages: Sequence[Message]) -> list[int]:
         """Return the prompt ids of a recorded problem: as many as were recorded, no other problem's."""
-        chat = self.chat_of(tuple(messages))
+        chat = self.chat_of(messages)
         if chat is None:
             asked = messages[-1].content[:_SHOWN] if messages else ""
             raise ConfigurationError(

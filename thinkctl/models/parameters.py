@@ -80,7 +80,7 @@ FAMILIES: Mapping[str, Family] = MappingProxyType(
     {
         "llama": Family(),
         "granite": Family(),
-        "smollm3": Family(),
+        "smollm3": Family(tied=True),
         "mistral": _PLAIN,
         "phi3": _PLAIN,
         "mixtral": _PLAIN,

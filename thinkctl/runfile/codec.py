@@ -258,23 +258,24 @@ def _dump_logprobs(values: object) -> list[Any]:
     return _each(values, _dump_logprob)
 
 
-def _dump_logprob(value: object) -> list[float | str]:
+def _dump_logprob(value: object) -> list[Any]:
     if not isinstance(value, TokenLogprob):
         raise _wrong("a TokenLogprob", value)
-    return _each([value.sampled, *value.top], _dump_number)
+    row = [value.sampled, *value.top]
+    plain = set(map(type, row)) == {float} and math.isfinite(sum(row))
+    return row if plain else _each(row, _dump_number)
 
 
 def _load_logprobs(values: object) -> tuple[TokenLogprob, ...]:
-    return tuple(_each(values, _load_logprob))
-
-
-def _load_logprob(row: object) -> TokenLogprob:
-    numbers: Any = _check_list(row)
-    if not set(map(type, numbers)) <= {float}:
-        numbers = _each(numbers, _load_number)
-    if not numbers:
-        raise BadValue("a row of log-probabilities is empty")
-    return TokenLogprob(numbers[0], tuple(numbers[1:]))
+    done: list[TokenLogprob] = []
+    for row in _check_list(values):
+        numbers = row if type(row) is list else _within(len(done), _check_list, row)
+        if set(map(type, numbers)) != {float}:  # the usual case is quick: there may be millions of rows
+            numbers = _within(len(done), lambda items: _each(items, _load_number), numbers)
+        if not numbers:
+            raise BadValue("expected a log-probability, got an empty row", f"[{len(done)}]")
+        done.append(TokenLogprob(numbers[0], tuple(numbers[1:])))
+    return tuple(done)
 
 
 # ------------------------------------------------------------------------------------------------ dataclasses

@@ -137,7 +137,7 @@ def _replace(path: Path, lines: Iterable[bytes]) -> None:
     try:
         with draft.open("wb") as file:
             if path.suffix == ".gz":
-                with gzip.GzipFile(filename="", mode="wb", fileobj=file, mtime=0) as packed:
+                with gzip.GzipFile("", "wb", compresslevel=6, fileobj=file, mtime=0) as packed:
                     packed.writelines(lines)
             else:
                 file.writelines(lines)

@@ -43,10 +43,11 @@ def least_leader(runner_up: int, confidence: float) -> int:
     """
     check_confidence(confidence)
     threshold = Fraction(str(float(confidence)))
-    for leader, (below, flips) in enumerate(_tails(runner_up), start=runner_up):
-        if below * threshold.denominator >= threshold.numerator << flips:
-            return leader
-    raise AssertionError("unreachable: the probability tends to 1")
+    return next(
+        leader
+        for leader, (below, flips) in enumerate(_tails(runner_up), start=runner_up)
+        if below * threshold.denominator >= threshold.numerator << flips
+    )
 
 
 def votes_to_settle(leader: int, runner_up: int, confidence: float) -> int:

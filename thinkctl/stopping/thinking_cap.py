@@ -26,5 +26,4 @@ class ThinkingCap:
             raise ConfigurationError(f"tokens={self.tokens!r} is no length; give 0 (no thought) or more")
 
     def decide(self, history: History) -> Decision:
-        del history
         return Decision(thinking_tokens=self.tokens, why=f"thoughts end after {self.tokens} tokens")

@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import gc
 import inspect
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, final
 
 import vllm
+from tqdm.auto import tqdm
 from vllm import SamplingParams
+from vllm.distributed import cleanup_dist_env_and_memory
 from vllm.engine.arg_utils import AsyncEngineArgs, EngineArgs
 from vllm.inputs import tokens_input
 from vllm.outputs import RequestOutput
@@ -34,6 +37,10 @@ from thinkctl.types import EngineCounters, Finish, GenerationSpec, TokenLogprob
 __all__ = ["AsyncLLM", "EngineDeadError", "LLMEngine", "Tally", "check", "configure", "on_cpu"]
 
 VERSION: Final[str] = vllm.__version__
+
+_guard: Final = threading.Lock()
+_in_process = 0
+"""Lock-step engines in this process; guarded."""
 
 _FINISH: Final = {"stop": Finish.STOP, "length": Finish.LENGTH}
 
@@ -165,6 +172,9 @@ def open_async(config: Any, tally: Tally) -> AsyncLLM:
 
 def open_lockstep(config: Any, tally: Tally) -> LLMEngine:
     """Start an engine in this process and thread."""
+    global _in_process
+    with _guard:
+        _in_process += 1
     return LLMEngine(
         vllm_config=config,
         executor_class=Executor.get_class(config),
@@ -174,16 +184,25 @@ def open_lockstep(config: Any, tally: Tally) -> LLMEngine:
     )
 
 
+def shut_lockstep(llm: LLMEngine | None) -> None:
+    """Free what the lock-step engine holds; the last one in the process frees what they share."""
+    global _in_process
+    if llm is not None:
+        llm.renderer.shutdown()
+        llm.engine_core.shutdown()
+    with _guard:
+        _in_process -= 1
+        if _in_process == 0:
+            cleanup_dist_env_and_memory()  # its process group has threads
+            if (monitor := tqdm.monitor) is not None:
+                monitor.exit()  # and so has the progress bar that was not shown
+                tqdm.monitor = None
+        gc.unfreeze()  # vLLM froze its objects at start-up; without this they would never be collected
+
+
 def unfinished(llm: LLMEngine) -> int:
     """Return how many requests the lock-step engine's scheduler has not finished."""
     return int(llm.engine_core.engine_core.scheduler.get_num_unfinished_requests())
-
-
-def shut_lockstep(llm: LLMEngine) -> None:
-    """Free what the lock-step engine holds."""
-    llm.renderer.shutdown()
-    llm.engine_core.shutdown()
-    gc.unfreeze()  # vLLM froze its objects at start-up; without this they would never be collected
 
 
 def prompt(token_ids: Sequence[int]) -> Any:

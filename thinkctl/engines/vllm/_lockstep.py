@@ -206,6 +206,7 @@ class _Thread(threading.Thread):
         self._dead = ""
         self._guard = threading.Lock()
         self._begun = False
+        self._opened = False
 
     # ------------------------------------------------------------------------- called from any other thread
     def ensure(self) -> None:
@@ -290,6 +291,7 @@ class _Thread(threading.Thread):
             self.adapter = adapter = bring()
             config, facts = adapter.configure(self._settings, lockstep=True)
             self._tally = adapter.Tally()
+            self._opened = True
             try:
                 self._llm = adapter.open_lockstep(config, self._tally)  # in no local: frames outlive their calls
             except Exception as error:
@@ -436,6 +438,6 @@ class _Thread(threading.Thread):
                 member.loop.call_soon_threadsafe(stream.fail, EngineUnavailable(self._dead))
         self._members.clear()
         self._obey()
-        if self._llm is not None and self.adapter is not None:
-            self.adapter.shut_lockstep(self._llm)
-        self._llm = None
+        if self._opened and self.adapter is not None:
+            llm, self._llm = self._llm, None
+            self.adapter.shut_lockstep(llm)
