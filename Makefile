@@ -36,5 +36,5 @@ venv: ## create or renew .venv
 	@tools/setup.sh
 
 clean: ## remove what was built (.venv stays)
-	@rm -rf site build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis .benchmarks .coverage
+	@rm -rf site build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis .benchmarks .coverage
 	@find thinkctl strategies evals tests -name __pycache__ -type d -prune -exec rm -rf {} +

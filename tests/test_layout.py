@@ -6,7 +6,6 @@ import ast
 import re
 import subprocess
 import sys
-import time
 import tomllib
 from pathlib import Path
 
@@ -55,6 +54,18 @@ def test_the_wheel_lists_exactly_the_packages_there_are() -> None:
     assert set(PYPROJECT["tool"]["setuptools"]["packages"]) == packages_in_folders()
 
 
+def test_the_wheel_takes_every_data_file_along() -> None:
+    told = PYPROJECT["tool"]["setuptools"]["package-data"]
+    left_behind = [
+        path.relative_to(ROOT).as_posix()
+        for package in packages_in_folders()
+        for path in folder_of(package).iterdir()
+        if path.is_file() and path.suffix not in {".py", ".pyc", ".md"}
+        if not any(path.match(pattern) for pattern in told.get(package, ()))
+    ]
+    assert not left_behind
+
+
 def test_the_mapping_and_the_links_name_the_same_folders() -> None:
     assert PYPROJECT["tool"]["setuptools"]["package-dir"] == MAPPED
     for package, folder in MAPPED.items():
@@ -91,7 +102,7 @@ REGISTRY = r"\b(?:{})\b".format(
         )
     )
 )
-MACHINE = r"(?<![\w.~$}>-])/(?:work|opt|root|home|farm|mnt|tmp|Users)/" + r"\w"
+MACHINE = r"(?<![\w.~$}>-])/(?:work|opt|root|home|farm|mnt|tmp|Users)/" + r"(?!(?:me|you)\b)\w"
 
 
 @pytest.mark.parametrize(
@@ -121,6 +132,7 @@ def test_no_file_names_a_place_that_others_do_not_have(pattern: str, what: str) 
         ("pip install pypi-simple", False),
         ("open('/" + "work/main/x')", True),
         ("the network/work/balance", False),
+        ("HOME=/" + "home/me/notes", False),
         ("~/" + "home/x and $X/opt/y", False),
     ],
 )
@@ -142,12 +154,6 @@ def test_importing_thinkctl_loads_no_heavy_library() -> None:
 
 
 def test_importing_thinkctl_takes_less_than_a_quarter_of_a_second() -> None:
-    def best_of_five(code: str) -> float:
-        seconds = []
-        for _ in range(5):
-            begun = time.perf_counter()
-            run(code)
-            seconds.append(time.perf_counter() - begun)
-        return min(seconds)
-
-    assert best_of_five("import thinkctl") - best_of_five("pass") < 0.250
+    # Processor time, best of seven: what other processes do at the same time must not fail this test.
+    code = "import time; begun = time.process_time(); import thinkctl; print(time.process_time() - begun)"
+    assert min(float(run(code)) for _ in range(7)) < 0.250

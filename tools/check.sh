@@ -14,7 +14,7 @@ check_lint() {
     .venv/bin/ruff check . && .venv/bin/ruff format --check .
 }
 check_imports() {
-    .venv/bin/lint-imports --no-logo
+    .venv/bin/lint-imports --no-logo --no-cache # its cache overlooks modules that came later
 }
 check_types() {
     local status=0

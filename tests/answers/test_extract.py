@@ -27,6 +27,9 @@ ONLY_IF_COMPLETE = {
     "The answer is 3.5. Done": "3.5",
     "The answer is not 5. It is 6": "6",
     "The answer is 42 because we add them all": "42",
+    "**Answer:** The total is 42.": "42",
+    "The answer is y = x + 5": "y = x + 5",
+    "The answer is x - 5.": "x - 5",
     "We get 1,234 of them": "1,234",
     "area is 15 cm^2.": "15",
     "x_2 = 7 and H2O": "7",
@@ -86,7 +89,8 @@ def test_a_cut_line_of_hashes_may_be_half_a_number():
 def test_headings_are_not_answers():
     text = "#### Step 1: add\n3 + 4 = 7\n#### 7\n#### Check\nIt is right."
     assert form("hashes").extract(text) == "7"
-    assert form("hashes").extract("#### Step 1: add\n3 +", complete=False) is None
+    for heading in ("Step 1: add", "1. Add", "1 Add", "2) Add all"):
+        assert form("hashes").extract(f"#### {heading}\n3 +", complete=False) is None
 
 
 def test_hashes_fall_back_to_a_box():
@@ -103,6 +107,11 @@ NUMBERS = {
     r"\boxed{3x}": None,
     "at 4:30": None,
     "Answer: none of the 5": "5",
+    "The answer is x - 5.": None,
+    "The answer is x/5": None,
+    "The answer is 3 + 4 = 7.": "7",
+    "The answer is $18 * 2 = $36 per day.": "$36 per day",
+    "The answer is 3/4 of a cup": "3/4",
 }
 
 

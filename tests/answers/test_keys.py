@@ -200,6 +200,9 @@ DIFFERENT = {
     "dates": ["05/01/2021", "01/05/2021", "5/1/21", "02/30/2021", "2021"],
     "very long numbers": ["1e999999999", "1e999999998", "1", "9" * 600, "9" * 601],
     "words": ["yes", "no", "not sure", ""],
+    "functions of two variables": ["sin x", "sin X"],
+    "curves are not angles": [r"r = \theta", r"\theta", r"y = \theta"],
+    "letters in text are not always units": [r"3\mathrm{i}", r"3\text{x}", "3", r"3\mathbf{j}"],
     "units before a number stay apart from it": ["2, 3 cm, 4", "2, 34"],
 }
 

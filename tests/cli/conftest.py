@@ -14,11 +14,6 @@ from thinkctl.cli import main
 from thinkctl.runfile import RunFile
 from thinkctl.testing import ScriptedEngine
 
-QUESTION = "What is 17*23-4?"
-RIGHT = r"17*23 is 391, less 4 is 387. So \boxed{387}"
-WRONG = r"17*23 is 387, less 4 is \boxed{383}"
-SILENT = "I do not know."
-
 
 @dataclass
 class Called:
@@ -45,7 +40,7 @@ def call(capsys, monkeypatch):
 def record(tmp_path):
     """Return ``record(*scripts, n=16)``: the spec of a recording of samples that say so in turn."""
 
-    def make(*scripts, n=16, question=QUESTION):
+    def make(*scripts, n=16, question="What is 17*23-4?"):
         engine = ScriptedEngine(scripts)
         path = tmp_path / "recorded.jsonl"
         with RunFile.open(path, card=engine.card) as file:

@@ -13,7 +13,7 @@ from thinkctl.testing import Script, ScriptedEngine
 QUESTION = "What is 17*23-4?"
 RIGHT = r"17*23 is 391, less 4 is 387. So \boxed{387}"
 WRONG = r"17*23 is 387, less 4 is \boxed{383}"
-SILENT = "I do not know."
+SILENT = Script("I do not know.", conclusion="")
 
 
 def labels(out):
@@ -38,7 +38,7 @@ def test_the_answer_comes_first_and_then_what_it_took(call, record):
 def test_stdout_is_the_result_and_stderr_the_progress(call, record):
     ran = call("ask", QUESTION, "--model", record(RIGHT, WRONG))
     assert "sample 0" not in ran.out
-    assert ran.err.startswith("starting scripted\nsample 0: 387, 11 tokens, ")
+    assert ran.err.startswith("starting scripted\nsample 0: 387, 10 tokens, ")
     assert "votes: 387 ×1   383 ×1" in ran.err
     assert ran.err.splitlines()[-1].startswith("ended: 387   (")
 
@@ -180,7 +180,7 @@ def test_thoughts_are_shown_when_asked_for(call, record):
     spec = record(RIGHT, WRONG)
     assert "17*23 is 391" not in call("ask", QUESTION, "--model", spec).out
     shown = call("ask", QUESTION, "--model", spec, "--show-thoughts").out
-    assert f"\n-- sample 0: 387 (11 tokens, stop)\n{RIGHT}\n" in shown
+    assert f"\n-- sample 0: 387 (10 tokens, stop)\n{RIGHT}\n" in shown
     assert f"\n-- sample 1: 383 (8 tokens, stop)\n{WRONG}\n" in shown
     found = json.loads(call("ask", QUESTION, "--model", spec, "--show-thoughts", "--json").out)
     assert [sample["text"] for sample in found["samples"]][:2] == [RIGHT, WRONG]
@@ -230,15 +230,17 @@ def test_what_a_model_says_cannot_reach_the_terminal_as_commands(call, record):
 
 
 def test_markup_in_an_answer_stays_as_it_is(call, record):
-    assert call("ask", QUESTION, "--model", record(r"So \boxed{[bold]x[/bold]}")).out.startswith("[bold]x[/bold]\n")
+    assert call("ask", QUESTION, "--model", record(r"So \boxed{[bold]x[/bold]}")).out.startswith(
+        "[bold]x[/bold]\n"
+    )
 
 
 def test_an_engine_that_dies_leaves_what_it_said_and_exit_code_1(call, play, tmp_path):
-    play(ScriptedEngine([RIGHT, RIGHT, Script(RIGHT, die_after=10, seconds_per_token=0.01), RIGHT]))
+    play(ScriptedEngine([RIGHT, RIGHT, Script(RIGHT, die_after=5, seconds_per_token=0.01), RIGHT]))
     ran = call("ask", QUESTION, "--json", "--save", tmp_path / "saved.jsonl")
     found = json.loads(ran.out)
     assert (ran.code, found["stop"], found["answer"]) == (1, "engine", "387")
-    assert ran.err.splitlines()[-1] == "error: the engine died after 10 tokens, as scripted"
+    assert ran.err.splitlines()[-1] == "error: the engine died after 5 tokens, as scripted"
     assert len(list(read(tmp_path / "saved.jsonl"))) == 1
 
 

@@ -109,7 +109,6 @@ def empty():
         (ConfigurationError("no\nsuch thing"), 2, "error: no such thing"),
         (ValueError("what"), 2, "error: what"),
         (EngineUnavailable("gone"), 1, "error: gone"),
-        (KeyboardInterrupt(), 130, "interrupted: everything that was running has been stopped"),
         (
             invalid(),
             2,

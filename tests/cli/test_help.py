@@ -34,7 +34,9 @@ def test_help_takes_less_than_half_a_second():
     assert min(processor_seconds("--help") for _ in range(3)) < 0.5
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["ask", "--help"], ["list"], ["ask", "?", "--model", "replay:no"]])
+@pytest.mark.parametrize(
+    "arguments", [["--help"], ["ask", "--help"], ["list"], ["ask", "?", "--model", "replay:no"]]
+)
 def test_no_heavy_library_is_imported_for_this(arguments):
     code = (
         "import sys\nfrom thinkctl.cli import main\n"

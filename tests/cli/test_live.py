@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 
 import pytest
 from rich.cells import cell_len
@@ -96,7 +97,9 @@ def test_the_leader_and_the_reason_are_kept():
 
 
 def test_what_is_used_is_said_with_what_is_allowed():
-    view = seen(*started(0, 1), Thought(0, "a b"), view=View(budget=Budget(tokens=300, seconds=10), allowed=16))
+    view = seen(
+        *started(0, 1), Thought(0, "a b"), view=View(budget=Budget(tokens=300, seconds=10), allowed=16)
+    )
     assert budget_in_words(view, 1.25) == "2 of 300 tokens   1.2 of 10 s   2 of 16 samples"
     assert budget_in_words(seen(*started(0)), 0.0) == "0 tokens   0.0 s   1 samples"
 
@@ -126,7 +129,7 @@ def test_a_growing_sample_shows_the_end_of_what_it_said():
 def test_more_samples_than_rows_are_counted_instead():
     view = seen(*started(*range(12)))
     lines = [line.plain for line in drawn(view, 0.0, width=80, rows=3)]
-    assert sum(" tokens  " in line for line in lines) == 3
+    assert sum(bool(re.fullmatch(r" +\d+ +0 tokens +", line)) for line in lines) == 3
     assert "       and 9 more in flight" in lines
 
 
@@ -159,7 +162,7 @@ def test_a_run_that_has_ended_is_two_lines():
 @pytest.mark.parametrize(
     ("event", "said"),
     [
-        (finished(0, "4", ended=2.5), "sample 0: 4, 19 tokens, 2.5 s; votes: 4 ×1"),
+        (finished(0, "4", ended=2.5), "sample 0: 4, 8 tokens, 2.5 s; votes: 4 ×1"),
         (finished(0, "4", ended=2.5, concluded=True), "sample 0: 4 when asked to conclude, "),
         (finished(0, None, ended=2.5), "sample 0: no answer, ended without one, "),
         (finished(0, None, ended=2.5, finish=Finish.CUT), "sample 0: no answer, stopped, "),
@@ -183,7 +186,12 @@ def test_most_events_are_no_line():
 
 @pytest.mark.parametrize(
     ("text", "shown"),
-    [("a\x1b[31mb", "a\ufffd[31mb"), ("a\tb\nc", "a\tb\nc"), ("\u202eabc", "\ufffdabc"), ("\udcff", "\ufffd")],
+    [
+        ("a\x1b[31mb", "a\ufffd[31mb"),
+        ("a\tb\nc", "a\tb\nc"),
+        ("\u202eabc", "\ufffdabc"),
+        ("\udcff", "\ufffd"),
+    ],
 )
 def test_control_characters_are_replaced(text, shown):
     assert clean(text) == shown

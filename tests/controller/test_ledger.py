@@ -131,7 +131,7 @@ def test_a_parent_s_dollars_are_counted_too() -> None:
 def test_dollars_are_exact_whatever_precision_the_caller_has_set() -> None:
     tenth = Decimal("0.000000123456789")
     with localcontext(prec=2):
-        ledger = Ledger(Budget.model_validate({"dollars": "1"}))
+        ledger = Ledger(Budget.model_validate({"dollars": "5"}))
         grants = [reserved(ledger, 1, dollars=tenth) for _ in range(9)]
         assert str(ledger.reserved.dollars) == "0.000001111111101"
         for grant in grants:
@@ -139,7 +139,7 @@ def test_dollars_are_exact_whatever_precision_the_caller_has_set() -> None:
         assert ledger.reserved.dollars == 0
         for _ in range(9):
             settle(ledger, reserved(ledger, 1), 123_457, PRICES)
-        assert str(ledger.used.dollars.normalize()) == "4.444452"
+        assert ledger.used.dollars == Decimal("4.444452")
         assert ledger.receipt(0.0).dollars == ledger.used.dollars
 
 

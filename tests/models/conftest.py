@@ -117,7 +117,7 @@ def fake_convert() -> Any:
 
 
 @pytest.fixture
-def write_model() -> Callable[..., Path]:
+def write_model() -> Any:
     return HELPERS["write_model"]
 
 

@@ -10,7 +10,7 @@ from thinkctl.models import BadModelFolder, card_for, entry_for
 from thinkctl.models.parameters import Config, count, dimensions
 from thinkctl.types.card import ThinkingMarks
 
-LLAMA = {
+LLAMA: dict[str, object] = {
     "model_type": "llama",
     "hidden_size": 8,
     "num_hidden_layers": 1,
@@ -44,7 +44,7 @@ def model(
 
 
 LATENT = {"kv_lora_rank": 512, "qk_nope_head_dim": 128, "qk_rope_head_dim": 64, "v_head_dim": 128}
-PUBLISHED = {
+PUBLISHED: dict[str, tuple[dict[str, object], int, int]] = {
     "Llama-3.1-8B": (model("llama", 32, 4096, 32, 8, 14336, 128256), 8_030_261_248, 8_030_261_248),
     "Qwen3-8B": (model("qwen3", 36, 4096, 32, 8, 12288, 151936, head_dim=128), 8_190_735_360, 8_190_735_360),
     "gemma-2-2b": (model("gemma2", 26, 2304, 8, 4, 9216, 256000, head_dim=256), 2_614_341_888, 2_614_341_888),
@@ -109,7 +109,7 @@ def test_parameters_are_counted_exactly_as_published(name):
     assert (counted.total, counted.active) == (total, active)
 
 
-BUILT = {
+BUILT: dict[str, dict[str, object]] = {
     "llama": {},
     "llama with biases, tied": {"attention_bias": True, "mlp_bias": True, "tie_word_embeddings": True},
     "granite": {},

@@ -48,16 +48,17 @@ CONFIGS = {
 @pytest.mark.parametrize("name", catalogue())
 def test_a_catalogue_card_is_what_the_formula_gives(name):
     kind, (layers, hidden, heads, key_value_heads, feed_forward, vocabulary), parameters = CONFIGS[name]
-    config = Config(
-        model_type=kind,
-        num_hidden_layers=layers,
-        hidden_size=hidden,
-        num_attention_heads=heads,
-        num_key_value_heads=key_value_heads,
-        intermediate_size=feed_forward,
-        vocab_size=vocabulary,
-        tie_word_embeddings=True,
-    )
+    raw = {
+        "model_type": kind,
+        "num_hidden_layers": layers,
+        "hidden_size": hidden,
+        "num_attention_heads": heads,
+        "num_key_value_heads": key_value_heads,
+        "intermediate_size": feed_forward,
+        "vocab_size": vocabulary,
+        "tie_word_embeddings": True,
+    }
+    config = Config.model_validate(raw)
     card = entry_for(name).card
     counted = count(config)
     assert counted

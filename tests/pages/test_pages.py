@@ -1,9 +1,8 @@
 """The documentation and the examples run: every Python block of a page, in order, and every example.
 
-A page's blocks share one namespace, as a reader's session would. A ``text`` block that follows a Python block
-is what that block prints. What cannot run here says so in the page's source: ``<!-- not run: why -->`` on the
-line before a block leaves it out; ``needs: engine`` in a comment puts a page or an example among the engine
-tests.
+A page's blocks share one namespace, as a reader's session would. A ``text`` block that follows a Python block is
+what that block prints. ``<!-- not run: why -->`` on the line before a block leaves it out. A page or an example
+that names a vLLM engine is an engine test.
 """
 
 from __future__ import annotations
@@ -34,16 +33,23 @@ BLOCK = re.compile(
 
 def marked(paths: Iterable[Path]) -> list[Any]:
     def marks(path: Path) -> list[pytest.MarkDecorator]:
-        needs = re.search(r"(?:#|<!--) needs: engine\b", path.read_text(encoding="utf-8"))
-        return [pytest.mark.engine] if needs else []
+        text = path.read_text(encoding="utf-8")
+        code = text if path.suffix == ".py" else "".join(match["code"] for match in blocks_of(text))
+        return [pytest.mark.engine] if re.search(r"\bvllm:|\bVllm", code) else []
 
-    return [pytest.param(p, marks=marks(p), id=p.relative_to(ROOT).as_posix()) for p in sorted(paths)]
+    return [
+        pytest.param(path, marks=marks(path), id=path.relative_to(ROOT).as_posix()) for path in sorted(paths)
+    ]
+
+
+def blocks_of(text: str) -> list[re.Match[str]]:
+    return [match for match in BLOCK.finditer(text) if not match["left_out"]]
 
 
 def run_page(text: str, name: str) -> int:
     """Run the blocks of a page and compare what they print; how many there were."""
     namespace: dict[str, Any] = {"__name__": "__main__"}
-    blocks = [match for match in BLOCK.finditer(text) if not match["left_out"]]
+    blocks = blocks_of(text)
     for match in blocks:
         above = text.count("\n", 0, match.start("code"))  # so that a traceback shows the page's own line
         code = compile("\n" * above + match["code"], name, "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)

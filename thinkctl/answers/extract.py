@@ -7,6 +7,8 @@ win elections.
 
 from __future__ import annotations
 
+import re
+
 from thinkctl.answers.boxes import last_box, last_open_box
 from thinkctl.answers.dates import dates_in
 from thinkctl.answers.keys import is_number
@@ -16,7 +18,10 @@ from thinkctl.answers.statements import final_line, hash_lines, statements, tail
 __all__ = ["boxed", "date", "free_text", "hashes", "number"]
 
 _LONGEST_NUMBER = 200
-_MOST_WORDS = 4  # a longer statement is a sentence about the answer
+_WORD = re.compile(r"[^\W\d_]{2,}")
+_FEWEST_WORDS = 3
+_IN_MATHS = re.compile(r"[=+*^_\\<>{}\u2212]|\s-\s|(?<!\d)/|/(?!\d)")
+_NUMBERED_HEADING = re.compile(r"\W*\d+[.):]?\s+[A-Z]")
 
 
 def boxed(text: str, *, complete: bool) -> str | None:
@@ -30,12 +35,22 @@ def hashes(text: str, *, complete: bool) -> str | None:
 
 
 def number(text: str, *, complete: bool) -> str | None:
-    """Give the first of the same places that names one number. A box or ``####`` line without one abstains."""
+    """Give the first of the same places that names one number.
+
+    A box, a ``####`` line or a stated formula that is no number abstains: no other number in the text is meant then.
+    """
     explicit = last_box(text) or _hashed(text, complete=complete)
     if explicit or not complete:
         return explicit if explicit and _is_number(explicit) else None
-    candidates = (last_open_box(text), *map(_only_number, statements(text)), last_number(text))
-    return next((found for found in candidates if found and _is_number(found)), None)
+    if (found := last_open_box(text)) and _is_number(found):
+        return found
+    for statement in statements(text):
+        if (found := _only_number(statement)) and _is_number(found):
+            return found
+        if _IN_MATHS.search(statement):
+            return None
+    found = last_number(text)
+    return found if found and _is_number(found) else None
 
 
 def date(text: str, *, complete: bool) -> str | None:
@@ -55,7 +70,7 @@ def free_text(text: str, *, complete: bool) -> str | None:
 
 def _fallback(text: str) -> str | None:
     statement = next(statements(text), "")
-    if len(statement.split()) > _MOST_WORDS:
+    if len(_WORD.findall(statement)) >= _FEWEST_WORDS:
         statement = _only_number(statement) or statement
     return last_open_box(text) or statement or last_number(text)
 
@@ -64,15 +79,20 @@ def _hashed(text: str, *, complete: bool) -> str | None:
     """Give the last ``####`` line that is a number, or that ends the text: others are headings."""
     lines = hash_lines(text, complete=complete)
     for line in lines:
-        if _is_number(line):
+        if _is_number(line) and not _NUMBERED_HEADING.match(line):
             return line
     return lines[0] if lines and complete and tail(text).rstrip().endswith(lines[0]) else None
 
 
 def _only_number(statement: str) -> str | None:
-    """Give the statement if it is a number, or the only number in it: "there are 12 apples in all"."""
+    """Give the statement if it is a number, or the only number in its prose: "there are 12 apples in all".
+
+    Of a calculation it is the right-hand side: ``3 + 4 = 7``.
+    """
     if _is_number(statement):
         return statement
+    if _IN_MATHS.search(statement):
+        return statement.rpartition("=")[2].strip() or None
     numbers = numbers_in(statement)
     return numbers[0] if len(numbers) == 1 else None
 

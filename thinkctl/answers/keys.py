@@ -27,8 +27,7 @@ LONGEST = 2_000
 """Longest key in characters; a longer one is replaced by its digest."""
 
 LONGEST_TEXT = 1_000_000
-"""Longest free text, in characters, that is compared without case and spacing; a longer one without spacing only.
-"""
+"""Longest free text, in characters, that is compared without case and spacing; a longer one by its digest."""
 
 _ROUNDS = 6
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
@@ -36,6 +35,8 @@ _RATIONAL = re.compile(r"-?[0-9]+(?:/[1-9][0-9]*)?")
 _COMMON = re.compile(r"-?[1-9][0-9]{0,17}")  # already a key; nearly every answer of a word problem
 _SHORTEST_FOLDED = 3
 _IN_WORDS = frozenset("-'.!?")
+_SHORT_WORDS = frozenset({"a", "A", "I"})
+_OF_CONSTANTS = re.compile(r"\\(?:frac|sqrt|pi|infty|pm)(?![A-Za-z])")
 
 
 def settle(text: str, rewrite: Callable[[str], str], longest: int = LONGEST) -> str:
@@ -131,8 +132,8 @@ def _is_name(node: Node) -> bool:
 
 
 def _is_constant(nodes: Sequence[Node]) -> bool:
-    in_letters = any(node.kind == "word" or node.text == "=" for node in nodes)
-    return not in_letters or _RATIONAL.fullmatch(spell(nodes)) is not None
+    r"""Say whether no letter stands in ``nodes``: ``r = \theta`` is a curve and not an angle."""
+    return not any(character.isalpha() for character in _OF_CONSTANTS.sub("", spell(nodes)))
 
 
 def _folded(nodes: tuple[Node, ...]) -> str:
@@ -140,6 +141,7 @@ def _folded(nodes: tuple[Node, ...]) -> str:
     words = [node.text for node in nodes if node.kind in {"word", "unit"}]
     in_words = all(node.kind in {"word", "unit"} or node.text in _IN_WORDS for node in nodes)
     text = spell(nodes)
-    if in_words and any(len(word) >= _SHORTEST_FOLDED or word.lower() == "no" for word in words):
-        return text.casefold()
-    return text
+    if not in_words or any(len(word) == 1 and word not in _SHORT_WORDS for word in words):
+        return text
+    is_prose = any(len(word) >= _SHORTEST_FOLDED or word.lower() == "no" for word in words)
+    return text.casefold() if is_prose else text

@@ -22,6 +22,7 @@ _ORDINALS = frozenset({"st", "nd", "rd", "th"})
 _RAISED_ORDINALS = frozenset(f"^{{{ending}}}" for ending in _ORDINALS)
 _SHORT = frozenset(_SHORT_UNITS.split()) | _ORDINALS
 _CHANGES_VALUE = frozenset(_CHANGING_WORDS.split())
+_LETTERS = frozenset("mgshLlAVWNJKCFT")
 _SCALES = {"thousand": 10**3, "million": 10**6, "billion": 10**9, "trillion": 10**12}
 _MOST_WORDS = 4
 _ONLY_SIGNS = frozenset({"%", "\u00b0", "/", ".", "-", "*"})
@@ -33,13 +34,15 @@ def begins_unit(node: Node) -> bool:
 
 
 def unit_factor(nodes: Sequence[Node]) -> int | None:
-    r"""Give the factor by which a unit multiplies the number before it; ``None`` if ``nodes`` are not only a unit.
+    r"""Give the factor by which a unit multiplies the number before it; ``None`` if ``nodes`` are more than a unit.
 
-    The factor is 1 except for ``thousand`` to ``trillion``. At most four words count as a unit, none of which
-    may change the value (``5 less``, ``5 pm``, ``5 km north``). ``3x`` and ``3ab`` are products: outside
-    ``\text{}`` a unit has a blank before it and three letters, or is a known short one. Percent is a unit: on
-    word problems ``50%`` and ``50`` are one answer, and ``50%`` against ``0.5`` can only split votes, never
-    join different answers.
+    The factor is 1 except for ``thousand`` to ``trillion``. At most four words count as a unit, none of which may
+    change the value (``5 less``, ``5 pm``, ``5 km north``). ``3x`` and ``3ab`` are products: outside ``\text{}`` a
+    unit has a blank before it and three letters, or is a known short one; inside, ``3\mathrm{i}`` is no unit.
+
+    Units are dropped and never converted: a question asks in one unit, and models that name it and models that do
+    not mean the same. Percent is such a unit: on word problems ``50%`` and ``50`` are one answer, while ``50%``
+    and ``0.5`` stay apart, which can split a vote but joins nothing.
     """
     words = [node for node in nodes if node.kind in {"word", "unit"}]
     if len(words) > _MOST_WORDS or not all(map(_belongs, nodes)):
@@ -48,6 +51,8 @@ def unit_factor(nodes: Sequence[Node]) -> int | None:
         return None
     first = nodes[0]
     if first.kind == "word" and not (first.text in _SHORT or (first.spaced and len(first.text) > 2)):
+        return None
+    if first.kind == "unit" and len(first.text) == 1 and first.text not in _LETTERS:
         return None
     return _SCALES.get(first.text.lower(), 1)
 

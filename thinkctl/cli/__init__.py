@@ -20,7 +20,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
     try:
         app(args=None if arguments is None else list(arguments), prog_name="thinkctl")
-    except (Exception, KeyboardInterrupt) as error:
+    except Exception as error:
         from thinkctl.cli.failures import explained
 
         told = explained(error)

@@ -2,4 +2,5 @@
 
 from thinkctl.cli import main
 
-main()
+if __name__ == "__main__":  # an engine's own process imports this module again
+    main()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -11,7 +10,7 @@ from typing import final
 
 from thinkctl import registry
 from thinkctl.cli.live import View
-from thinkctl.cli.opening import open_engine, running, spec_from
+from thinkctl.cli.opening import open_engine, running, spec_from, to_the_end
 from thinkctl.cli.options import (
     budget_from,
     policy_from,
@@ -78,7 +77,7 @@ def ask(
     died: EngineUnavailable | None = None
     with _saving(save, engine) as file:
         try:
-            run = asyncio.run(_solve(engine, plan, quiet=quiet))
+            run = to_the_end(_solve(engine, plan, quiet=quiet))
         except EngineUnavailable as error:
             if error.run is None or not error.run.samples:
                 raise

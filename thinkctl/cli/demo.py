@@ -11,7 +11,7 @@ from typing import Final
 from thinkctl import registry
 from thinkctl.cli.demo_report import Contest, Outcome, Task, json_of_demo, print_contest, print_demo
 from thinkctl.cli.live import View
-from thinkctl.cli.opening import open_engine, running, spec_from
+from thinkctl.cli.opening import open_engine, running, spec_from, to_the_end
 from thinkctl.cli.output import print_json
 from thinkctl.cli.show import say, showing
 from thinkctl.cli.text import plural, shortened
@@ -35,7 +35,7 @@ def demo(*, model: str | None, problems: int, samples: int, as_json: bool, quiet
     tasks = tasks_of_demo()[:problems]
     budget = Budget(tokens=_TOKENS_PER_SAMPLE * samples, seconds=_SECONDS)
     engine = open_engine(spec_from(model))
-    outcome = asyncio.run(_run(engine, tasks, samples, budget, as_json=as_json, quiet=quiet))
+    outcome = to_the_end(_run(engine, tasks, samples, budget, as_json=as_json, quiet=quiet))
     if as_json:
         print_json(json_of_demo(outcome))
     else:

@@ -12,11 +12,9 @@ from thinkctl.errors import EngineUnavailable, ThinkctlError
 __all__ = ["explained"]
 
 
-def explained(error: BaseException) -> tuple[int, str] | None:
+def explained(error: Exception) -> tuple[int, str] | None:
     """Return the exit code and the line that says what is wrong; ``None`` for what nobody expected."""
     match error:
-        case KeyboardInterrupt():
-            return 130, "interrupted: everything that was running has been stopped"
         case EngineUnavailable():
             return 1, f"error: {one_line(str(error))}"
         case ValidationError():

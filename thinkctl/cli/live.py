@@ -153,7 +153,7 @@ def _growing(index: int, growth: Growth, width: int) -> Text:
 
     start = f"{index:>5}  {growth.tokens:>5} tokens  "
     tail = _end_of(one_line(growth.tail), max(width - len(start), 0))
-    return Text.assemble((start, "dim"), tail)
+    return Text.assemble((start[:width], "dim"), tail)
 
 
 def _end_of(line: str, width: int) -> str:

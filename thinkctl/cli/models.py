@@ -13,6 +13,7 @@ from typing import Annotated, Any
 
 import typer
 
+from thinkctl.cli.text import one_line
 from thinkctl.errors import ConfigurationError, ThinkctlError
 
 __all__ = ["app"]
@@ -91,7 +92,7 @@ def _errors_to_stderr() -> Iterator[None]:
     try:
         yield
     except ThinkctlError as error:
-        typer.echo(f"error: {' '.join(str(error).split())}", err=True)
+        typer.echo(f"error: {one_line(str(error))}", err=True)
         raise typer.Exit(2 if isinstance(error, ConfigurationError | ModelMissing) else 1) from error
     except KeyboardInterrupt:
         typer.echo("interrupted; what was fetched is kept, pull again to go on", err=True)

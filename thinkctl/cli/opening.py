@@ -1,18 +1,23 @@
-"""From ``--model`` to an engine that runs."""
+"""From ``--model`` to an engine that runs, and to the end of what runs on it."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import asyncio
+from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
 from importlib.util import find_spec
-from typing import Final
+from typing import Any, Final, TypeVar
+
+import typer
 
 from thinkctl.cli.show import say, waiting
 from thinkctl.engines import engine_from
 from thinkctl.errors import MissingExtra
 from thinkctl.protocols import Engine
 
-__all__ = ["open_engine", "running", "spec_from"]
+__all__ = ["open_engine", "running", "spec_from", "to_the_end"]
+
+T = TypeVar("T")
 
 _IN_PROCESS: Final = ("vllm", "vllm-lockstep")
 
@@ -66,3 +71,12 @@ async def running(engine: Engine, *, quiet: bool) -> AsyncIterator[None]:
         yield
     finally:
         await engine.aclose()
+
+
+def to_the_end(work: Coroutine[Any, Any, T]) -> T:
+    """Run what runs on an engine. An interrupt stops everything on the engine before it ends the program."""
+    try:
+        return asyncio.run(work)
+    except KeyboardInterrupt:
+        say("interrupted: everything that was running has been stopped")
+        raise typer.Exit(130) from None

@@ -13,14 +13,16 @@ from typing import Final, final
 
 from thinkctl.controller.growing import Growing
 from thinkctl.controller.ledger import Grant, Ledger, Need
-from thinkctl.types import Budget, Prices, StopReason
+from thinkctl.pricing import worst_case
+from thinkctl.types import Prices, StopReason
+from thinkctl.types.usage import EXACT
 
 __all__ = ["Admission"]
 
 _SMALLEST_RENEWAL: Final = 16
 """A continuation shorter than this is not worth its prefill; the thought is concluded instead."""
 _SHARE_FOR_ANSWER: Final = 4
-"""Of a sample's own ``max_tokens``, at most one part in this many is kept for its conclusion."""
+"""Of what a run may have, and of a sample's own ``max_tokens``, at most one part in this many is kept for concluding."""
 _ANY: Final = 2**31
 """More tokens than any stream can have: no limit."""
 
@@ -31,13 +33,14 @@ class Admission:
     """Reserves tokens for the samples of one run.
 
     ``usual`` is how many tokens a sample is expected to need as long as none has finished. ``wall`` is the
-    currency that the last refusal was for.
+    currency that the last refusal was for. ``answer_reserve`` is how many tokens are kept back for concluding:
+    at most a quarter of what the run could have when it began, be it a purse's or its share of a batch.
     """
 
     ledger: Ledger
-    budget: Budget
     prices: Mapping[str, Prices | None]
     usual: int
+    answer_reserve: int = 0
     wall: StopReason | None = None
     answered: bool = False
     _spare: Grant | None = None
@@ -58,7 +61,7 @@ class Admission:
         ``closing`` is the length of the text that would close its thought: the context keeps room for it.
         """
         used = sample.context_used
-        reserve = self.budget.answer_reserve if sample.thinking else 0
+        reserve = self.answer_reserve if sample.thinking else 0
         rooms = [_ANY]
         if (context := sample.engine.card.context) is not None:
             rooms.append(context - used - (reserve + closing if sample.thinking else 0))
@@ -74,26 +77,43 @@ class Admission:
         A sample is started when there is enough for what it is expected to need; the first one always, and
         the last one also with half of that, since nothing else is left to wait for.
         """
-        prompt, model = sample.context_used, sample.model
+        prompt, model, reserve = sample.context_used, sample.model, self.answer_reserve
         with self.ledger.lock, _Lent(self._spare):
             room = self._room(prompt, self._conclusion(prompt + closing, model), model, fair=True)
-        if room is None:
-            return wanted, _ANY
-        reserve = self.budget.answer_reserve
-        number = min(wanted, max(0, room + reserve) // (self.expected + reserve))
-        if number == 0 and in_flight == 0 and (not self.answered or room >= self.expected / 2):
-            return min(wanted, 1), _ANY
-        if number == 0:
-            self._blocked(Need.stream(prompt, self.expected + reserve, self.prices[model]))
+            if room is None:
+                return wanted, _ANY
+            number = min(wanted, max(0, room + reserve) // (self.expected + reserve))
+            if number:
+                return number, max(1, (room + reserve) // number - reserve)
+            if in_flight == 0 and (not self.answered or room >= self.expected / 2):
+                if room < 1:  # nothing is left for concluding: see admit
+                    room = self._room(prompt, Need(), model, fair=True) or 0
+                return min(wanted, 1), max(1, room)
+            conclusion = self._conclusion(prompt + self.expected + closing, model)
+            self._blocked(Need.stream(prompt, self.expected, self.prices[model]) + conclusion, fair=True)
             return 0, 0
-        return number, max(1, (room + reserve) // number - reserve)
 
     # -- grants ---------------------------------------------------------------------------------------------
 
     def open(self) -> None:
+        """Settle how much is kept back for concluding, and keep it back."""
+        left = self.ledger.left(fair=True)
+        dearest = max(
+            (each.dollars_per_million_generated_tokens for each in self.prices.values() if each), default=0
+        )
+        most = [self.ledger.answer_tokens]
+        if left.tokens is not None:
+            most.append(left.tokens // _SHARE_FOR_ANSWER)
+        if left.dollars is not None and dearest:
+            each_token = EXACT.scaleb(Decimal(dearest), -6)
+            most.append(int(EXACT.divide_int(left.dollars, each_token)) // _SHARE_FOR_ANSWER)
+        self.answer_reserve = max(0, min(most))
+        self._keep_spare()
+
+    def _keep_spare(self) -> None:
         """Keep back the run's own conclusion reserve; its price is added when a prompt is known."""
         for requests in (1, 0):
-            self._spare = self.ledger.reserve(Need(self.budget.answer_reserve, Decimal(0), requests))
+            self._spare = self.ledger.reserve(Need(self.answer_reserve, Decimal(0), requests))
             if self._spare is not None:
                 return
 
@@ -122,7 +142,9 @@ class Admission:
         """Reserve more tokens for a sample that filled its grant; ``sharing`` samples may want some too."""
         least = min(most, _SMALLEST_RENEWAL)
         with self.ledger.lock, _Lent(sample.carry) as lent:
-            grant = self._fit(sample, most, closing, least=least, sharing=sharing, conclude=lent.lends)
+            grant = self._fit(
+                sample, most, closing, least=least, sharing=sharing, conclude=lent.lends, fair=True
+            )
             lent.keep = grant is not None and lent.lends
             if grant is not None and lent.lends:
                 self._carriers -= 1
@@ -132,14 +154,21 @@ class Admission:
         """Reserve for a probe or a verifier: from the pool alone."""
         return self.ledger.reserve(Need.stream(prompt, tokens, self.prices[model]))
 
-    def for_conclusion(self, sample: Growing, tokens: int) -> Grant | None:
-        """Turn what a sample carries, or the run's own reserve, into the grant of its concluding stream."""
-        prompt = sample.context_used
-        need = Need.stream(prompt, tokens, self.prices[sample.model])
+    def for_conclusion(self, sample: Growing, tokens: int, closing: int = 0) -> Grant | None:
+        """Turn what a sample carries, or the run's own reserve, into the grant of its concluding stream.
+
+        ``closing`` tokens are going to be appended to the prompt. Where less than ``tokens`` is left of the
+        reserve, because a conclusion was broken off before, the rest of it is granted.
+        """
+        prompt = sample.context_used + closing
         with self.ledger.lock:
             self._uncarry(sample)
             if not self.answered:
                 self.close()
+            room = self._room(prompt, Need(), sample.model)
+            if room is not None and room < tokens:
+                tokens = max(1, room)
+            need = Need.stream(prompt, tokens, self.prices[sample.model])
             grant = self.ledger.reserve(need)
             if grant is None:
                 self._blocked(need)
@@ -156,7 +185,7 @@ class Admission:
             if self.answered:
                 self.close()
             elif self._spare is None and not self._carriers:
-                self.open()
+                self._keep_spare()
 
     def _uncarry(self, sample: Growing) -> None:
         if sample.carry is not None:
@@ -166,32 +195,36 @@ class Admission:
 
     def _conclusion(self, prompt: int, model: str) -> Need:
         """What concluding can cost; once something was answered it need not have a request kept for it."""
-        reserve = self.budget.answer_reserve
-        if not reserve:
+        if not self.answer_reserve:
             return Need()
-        need = Need.stream(prompt, reserve, self.prices[model])
+        need = Need.stream(prompt, self.answer_reserve, self.prices[model])
         return replace(need, requests=0) if self.answered else need
 
     def _room(self, prompt: int, conclusion: Need, model: str, *, fair: bool = False) -> int | None:
         prices = self.prices[model]
         each = Decimal(0)
         if prices is not None:  # a token is generated once, and read again by the conclusion
-            each = prices.dollars_per_million_generated_tokens
-            each += prices.dollars_per_million_prompt_tokens if conclusion.tokens else 0
-        return self.ledger.affordable(
-            Need.stream(prompt, 0, prices) + conclusion, each / 1_000_000, fair=fair
-        )
+            each = worst_case(1 if conclusion.tokens else 0, 1, 0, prices) or each
+        return self.ledger.affordable(Need.stream(prompt, 0, prices) + conclusion, each, fair=fair)
 
     def _fit(
-        self, sample: Growing, most: int, closing: int, *, least: int, sharing: int = 1, conclude: bool = True
+        self,
+        sample: Growing,
+        most: int,
+        closing: int,
+        *,
+        least: int,
+        sharing: int = 1,
+        conclude: bool = True,
+        fair: bool = False,
     ) -> Grant | None:
         prompt = sample.context_used
         prices = self.prices[sample.model]
         conclusion = self._conclusion(prompt + closing, sample.model) if conclude else Need()
-        room = self._room(prompt, conclusion, sample.model)
+        room = self._room(prompt, conclusion, sample.model, fair=fair)
         tokens = most if room is None else min(most, room, max(least, room // sharing))
         if tokens < least:
-            self._blocked(Need.stream(prompt, least, prices) + conclusion)
+            self._blocked(Need.stream(prompt, least, prices) + conclusion, fair=fair)
             return None
         grant = self.ledger.reserve(Need.stream(prompt, tokens, prices))
         if grant is not None and conclusion.tokens:
@@ -199,8 +232,8 @@ class Admission:
             self._carriers += sample.carry is not None
         return grant
 
-    def _blocked(self, need: Need) -> None:
-        self.wall = self.ledger.wall(need) or self.wall
+    def _blocked(self, need: Need, *, fair: bool = False) -> None:
+        self.wall = self.ledger.wall(need, fair=fair) or self.wall
 
 
 @final

@@ -88,7 +88,7 @@ class Launcher:
         )
         forced = tuple(engine.tokenizer.encode(request.extend)) if request.extend else ()
         sample.said.inherit(inherited, forced, reopen=request.reopen)
-        sample.thinking_limit = thinking_limit(request, history.budget, decision)
+        sample.thinking_limit = thinking_limit(request, self.admission.ledger, decision)
         return sample
 
     def _origin(self, request: Request, model: str) -> tuple[tuple[int, ...], tuple[int, ...]]:

@@ -10,12 +10,15 @@ from __future__ import annotations
 import threading
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Final, Self, final
+from typing import Final, Self, TypeVar, final
 
 from thinkctl.pricing import price, worst_case
-from thinkctl.types import Budget, Prices, Receipt, ReceiptLine, Role, StopReason, Usage
+from thinkctl.types import DEFAULT_ANSWER_TOKENS, Budget, Prices, Receipt, ReceiptLine, Role, StopReason, Usage
+from thinkctl.types.usage import EXACT
 
 __all__ = ["Grant", "Ledger", "Need"]
+
+N = TypeVar("N", int, float, Decimal)
 
 _NO_DOLLARS: Final = Decimal(0)
 
@@ -30,16 +33,59 @@ class Need:
 
     def __add__(self, other: Need) -> Need:
         """Add up, currency by currency."""
-        return Need(self.tokens + other.tokens, self.dollars + other.dollars, self.requests + other.requests)
+        dollars = EXACT.add(self.dollars, other.dollars)
+        return Need(self.tokens + other.tokens, dollars, self.requests + other.requests)
 
     def __sub__(self, other: Need) -> Need:
         """Subtract, currency by currency."""
-        return Need(self.tokens - other.tokens, self.dollars - other.dollars, self.requests - other.requests)
+        dollars = EXACT.subtract(self.dollars, other.dollars)
+        return Need(self.tokens - other.tokens, dollars, self.requests - other.requests)
 
     @classmethod
     def stream(cls, prompt_tokens: int, tokens: int, prices: Prices | None) -> Self:
         """Return the most that one stream can cost."""
         return cls(tokens, worst_case(prompt_tokens, tokens, 1, prices) or _NO_DOLLARS, 1)
+
+
+@dataclass(frozen=True, slots=True)
+class _Left:
+    """What may still be reserved in every currency; ``None`` is no limit, negative is beyond one."""
+
+    tokens: int | None
+    dollars: Decimal | None
+    requests: int | None
+
+    @classmethod
+    def of(cls, limit: Budget, gone: Need) -> Self:
+        """Return what a budget has left."""
+        return cls(
+            None if limit.tokens is None else limit.tokens - gone.tokens,
+            None if limit.dollars is None else EXACT.subtract(limit.dollars, gone.dollars),
+            None if limit.requests is None else limit.requests - gone.requests,
+        )
+
+    def least(self, other: _Left) -> _Left:
+        """Return the smaller of both in every currency."""
+        return _Left(
+            _smaller(self.tokens, other.tokens),
+            _smaller(self.dollars, other.dollars),
+            _smaller(self.requests, other.requests),
+        )
+
+    def part(self, held: Need, sharers: int, own: Need) -> _Left:
+        """Return what is left of an equal part, ``held`` being what all sharers hold and ``own`` of it."""
+        tokens, dollars, requests = self.tokens, self.dollars, self.requests
+        return _Left(
+            None if tokens is None else (tokens + held.tokens) // sharers - own.tokens,
+            None
+            if dollars is None
+            else EXACT.subtract(EXACT.divide(EXACT.add(dollars, held.dollars), sharers), own.dollars),
+            None if requests is None else (requests + held.requests) // sharers - own.requests,
+        )
+
+
+def _smaller(one: N | None, other: N | None) -> N | None:
+    return other if one is None else one if other is None else min(one, other)
 
 
 @final
@@ -83,7 +129,9 @@ class Ledger:
         self.used = Need()
         self.reserved = Need()
         self.sharers = 0
-        """How many children are going to spend from it: each is planned with an equal share."""
+        """How many children that have not ended share it: each is planned with an equal part. 0: none shares."""
+        self.ended = Need()
+        """What the children that have ended had used."""
         self.overshoot = 0
         """Tokens decoded beyond grants. Zero with an engine that honours ``max_tokens``."""
         self.lock: threading.RLock = parent.lock if parent is not None else threading.RLock()
@@ -95,56 +143,83 @@ class Ledger:
     def deadline(self) -> float | None:
         """The earliest deadline of this ledger and its parents."""
         own = None if self.budget.seconds is None else self.started + self.budget.seconds
-        above = self.parent.deadline if self.parent is not None else None
-        return own if above is None else above if own is None else min(own, above)
+        return _smaller(own, self.parent.deadline if self.parent is not None else None)
 
     @property
     def counts_dollars(self) -> bool:
         """Whether this ledger or a parent limits dollars."""
         return self.budget.dollars is not None or (self.parent is not None and self.parent.counts_dollars)
 
-    def wall(self, need: Need) -> StopReason | None:
-        """Return the currency that ``need`` would exceed, here or in a parent, or ``None``."""
+    @property
+    def thinking_tokens(self) -> int | None:
+        """The strictest bound on the thought of a single sample, of this ledger and its parents."""
+        above = self.parent.thinking_tokens if self.parent is not None else None
+        return _smaller(self.budget.thinking_tokens, above)
+
+    @property
+    def answer_tokens(self) -> int:
+        """Tokens wanted for concluding: as the innermost budget has it that says so."""
+        if self.budget.answer_tokens is not None or self.parent is None:
+            return self.budget.answer_tokens or DEFAULT_ANSWER_TOKENS
+        return self.parent.answer_tokens
+
+    def wall(self, need: Need, *, fair: bool = False) -> StopReason | None:
+        """Return the currency that ``need`` would exceed, here or in a parent; ``fair`` as in :meth:`left`."""
+        left = self.left(fair=fair)
+        if left.tokens is not None and need.tokens > left.tokens:
+            return StopReason.TOKENS
+        if left.dollars is not None and need.dollars > left.dollars:
+            return StopReason.DOLLARS
+        if left.requests is not None and need.requests > left.requests:
+            return StopReason.REQUESTS
+        return None
+
+    def left(self, *, fair: bool = False) -> _Left:
+        """Return what is neither used nor reserved, here and in all parents.
+
+        With ``fair`` it is at most this ledger's equal part of what its parents had for all their children
+        that have not ended, what these hold included.
+        """
         with self.lock:
-            total = self.used + self.reserved + need
-            limit = self.budget
-            if limit.tokens is not None and total.tokens > limit.tokens:
-                return StopReason.TOKENS
-            if limit.dollars is not None and total.dollars > limit.dollars:
-                return StopReason.DOLLARS
-            if limit.requests is not None and total.requests > limit.requests:
-                return StopReason.REQUESTS
-            return self.parent.wall(need) if self.parent is not None else None
+            own = _Left.of(self.budget, self.used + self.reserved)
+            if self.parent is None:
+                return own
+            above = self.parent.left(fair=fair)
+            if fair and self.parent.sharers:
+                held = self.parent.used + self.parent.reserved - self.parent.ended
+                own = own.least(above.part(held, self.parent.sharers, self.used + self.reserved))
+            return own.least(above)
 
     def affordable(self, fixed: Need, dollars_per_token: Decimal, *, fair: bool = False) -> int | None:
         """Return how many tokens could be reserved now beside ``fixed`` (``None``: any number).
 
-        ``dollars_per_token`` is what each of them can cost at most. With ``fair`` it is this ledger's share
-        of what its parents have. Negative where not even ``fixed`` fits.
+        ``dollars_per_token`` is what each of them can cost at most; ``fair`` as in :meth:`left`. Negative
+        where not even ``fixed`` fits.
         """
-        with self.lock:
-            total = self.used + self.reserved + fixed
-            limit = self.budget
-            rooms: list[int] = []
-            if limit.requests is not None and total.requests > limit.requests:
+        left = self.left(fair=fair)
+        rooms: list[int] = []
+        if left.requests is not None and left.requests < fixed.requests:
+            rooms.append(-1)
+        if left.tokens is not None:
+            rooms.append(left.tokens - fixed.tokens)
+        if left.dollars is not None:
+            dollars = EXACT.subtract(left.dollars, fixed.dollars)
+            if dollars < 0:
                 rooms.append(-1)
-            if limit.tokens is not None:
-                rooms.append(limit.tokens - total.tokens)
-            if limit.dollars is not None:
-                left = limit.dollars - total.dollars
-                if left < 0:
-                    rooms.append(-1)
-                elif dollars_per_token > 0:
-                    rooms.append(int(left / dollars_per_token))
-            if self.parent is not None:
-                above = self.parent.affordable(fixed, dollars_per_token, fair=fair)
-                if above is not None:
-                    rooms.append(above // max(1, self.parent.sharers) if fair else above)
-            return min(rooms) if rooms else None
+            elif dollars_per_token > 0:
+                rooms.append(int(EXACT.divide_int(dollars, dollars_per_token)))
+        return min(rooms) if rooms else None
 
     def affordable_tokens(self) -> int | None:
         """Return how many generated tokens are neither used nor reserved, here and in the parents."""
-        return self.affordable(Need(), _NO_DOLLARS)
+        return self.left().tokens
+
+    def leave(self) -> None:
+        """Take note in the parent that this ledger spends no more: others may have what it did not use."""
+        if self.parent is not None and self.parent.sharers:
+            with self.lock:
+                self.parent.ended = self.parent.ended + self.used
+                self.parent.sharers -= 1
 
     # -- reserving ------------------------------------------------------------------------------------------
 

@@ -22,7 +22,7 @@ from thinkctl.controller.pump import Pump
 from thinkctl.controller.rates import Rates
 from thinkctl.controller.setup import Setup, thinking_limit
 from thinkctl.errors import EngineUnavailable
-from thinkctl.types import Answer, Decision, Event, History, Problem, Run, StopReason, spec_of
+from thinkctl.types import Answer, Decision, Event, History, ProbeRequest, Problem, Run, StopReason, spec_of
 
 __all__ = ["Loop"]
 
@@ -64,11 +64,12 @@ class Loop:
         self._samples: list[Growing] = []
         self._growing: dict[int, Growing] = {}
         self._tasks: dict[asyncio.Task[None], Growing | None] = {}
+        self._probing: set[ProbeRequest] = set()
         self._walled = False
         self._counted: int | None = None
         self._winding_down = False
         self._rates = Rates()
-        self._admission = Admission(ledger, ledger.budget, setup.prices, setup.usual_tokens)
+        self._admission = Admission(ledger, setup.prices, setup.usual_tokens)
         self._pump = Pump(
             admission=self._admission,
             engines=setup.engines,
@@ -79,6 +80,7 @@ class Loop:
             news=self._heard,
             history=self._history,
             in_flight=lambda: len(self._growing),
+            elapsed=self._elapsed,
         )
         self._launcher = Launcher(
             setup=setup,
@@ -182,12 +184,21 @@ class Loop:
             if index in self._growing:
                 self._begin(self._pump.steer(self._growing[index]))
         for ask in decision.probe:
-            if ask.sample in self._growing and self._growing[ask.sample].order is None:
-                self._begin(self._pump.probe(self._growing[ask.sample], ask))
+            sample = self._growing.get(ask.sample)
+            if sample is not None and sample.order is None and ask not in self._probing:
+                self._probing.add(ask)
+                self._begin(self._probe(sample, ask))
         for sample in self._growing.values():
-            limit = sample.thinking_limit = thinking_limit(sample.request, self._ledger.budget, decision)
+            limit = sample.thinking_limit = thinking_limit(sample.request, self._ledger, decision)
             if limit is not None and sample.thinking and sample.thinking_tokens() >= limit:
                 self._begin(self._pump.steer(sample))
+
+    async def _probe(self, sample: Growing, ask: ProbeRequest) -> None:
+        """Probe; a policy that asks for the same again meanwhile is not served twice."""
+        try:
+            await self._pump.probe(sample, ask)
+        finally:
+            self._probing.discard(ask)
 
     def _cut(self, sample: Growing, *, by_policy: bool) -> None:
         if sample.order is Order.CUT:
@@ -198,12 +209,18 @@ class Loop:
             self._begin(_close(sample))
         elif sample.judging is not None:
             sample.judging.cancel()
+        self._pump.wake()
 
     def _begin(self, work: Coroutine[Any, Any, None], sample: Growing | None = None) -> asyncio.Task[None]:
         task = asyncio.ensure_future(work)
         self._tasks[task] = sample
-        task.add_done_callback(lambda _: self._news.set())
+        task.add_done_callback(self._done)
         return task
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        """Wake the loop where a sample ended or something failed; that an order was carried out is no news."""
+        if self._tasks.get(task) is not None or task.cancelled() or task.exception() is not None:
+            self._news.set()
 
     def _start_sample(self, sample: Growing, grant: Grant | None) -> None:
         self._samples.append(sample)
@@ -246,7 +263,7 @@ class Loop:
 
     def _time_reserve(self, deadline: float) -> float:
         most = (deadline - self._ledger.started) / _SHARE_FOR_ANSWER
-        return min(most, self._rates.conclusion_seconds(self._ledger.budget.answer_reserve))
+        return min(most, self._rates.conclusion_seconds(self._admission.answer_reserve))
 
     def _wind_down(self) -> None:
         """At the thinking wall: start nothing more, close every thought, wait for the answers."""
@@ -267,6 +284,8 @@ class Loop:
         """
         for sample in list(self._growing.values()):
             self._cut(sample, by_policy=by_policy)
+        if self._tasks:
+            self._begin(self._pump.abort_probes())
         cancelled = False
         mistake: BaseException | None = None
         while self._tasks:
@@ -289,7 +308,8 @@ class Loop:
         if self._setup.selector.select(self._history()) is not None:
             return
         for sample in sorted(self._samples, key=lambda sample: -sample.sampled):
-            if self._past_deadline() or not (sample.said.length and sample.undecided):
+            broken_off = sample.said.concluded_at is not None and sample.answer is None
+            if self._past_deadline() or not (sample.said.length and (sample.undecided or broken_off)):
                 continue
             self._counted, self._walled = None, True
             self._growing[sample.index] = sample
@@ -298,6 +318,8 @@ class Loop:
             await asyncio.wait(
                 {task}, timeout=None if deadline is None else max(0.0, deadline - self._clock())
             )
+            if task.done():
+                task.result()  # a dead engine is news here
             await self._close_all()
             if sample.answer is not None:
                 return

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Final, final
 
 from thinkctl.controller.admission import Admission
+from thinkctl.controller.closing import close_and_book
 from thinkctl.controller.growing import Growing, Order
 from thinkctl.controller.ledger import Grant
 from thinkctl.controller.meter import MeteredEngine
 from thinkctl.controller.rates import Rates, StreamTimer
-from thinkctl.errors import EngineUnavailable, RequestFailed
+from thinkctl.errors import RequestFailed
 from thinkctl.protocols import Engine, Stream, Verifier
 from thinkctl.types import (
     Answer,
@@ -48,6 +49,11 @@ class Pump:
     news: Callable[[Growing, bool], None]
     history: Callable[[], History]
     in_flight: Callable[[], int]
+    elapsed: Callable[[], float]
+    _forks: set[Stream] = field(default_factory=set["Stream"])
+    _no_more_forks: bool = False
+    _concluding: int = 0
+    _changed: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def run(self, sample: Growing, grant: Grant | None) -> None:
         """Grow a sample to its end. Raises ``EngineUnavailable`` if its engine is dead."""
@@ -60,6 +66,9 @@ class Pump:
 
     async def _grow(self, sample: Growing, grant: Grant | None) -> Finish:
         while grant is not None:
+            if sample.order is Order.CONCLUDE:  # before this stream began
+                grant.release()
+                break
             finish = await self._generate(sample, grant, Role.SAMPLE)
             if finish is Finish.ERROR:
                 return finish
@@ -71,17 +80,29 @@ class Pump:
                 return await self.conclude(sample) if sample.undecided else finish or Finish.CUT
             if finish is not Finish.LENGTH:
                 return finish or Finish.CUT
-            grant = self._renew(sample)
+            grant = await self._renew(sample)
             sample.squeezed = grant is None
+        if sample.order is Order.CUT:
+            return Finish.CUT
         return await self.conclude(sample) if sample.undecided else Finish.LENGTH
 
     def _at_its_limit(self, sample: Growing) -> bool:
         return self.admission.longest(sample, len(self.closing(sample))) < 1
 
-    def _renew(self, sample: Growing) -> Grant | None:
+    async def _renew(self, sample: Growing) -> Grant | None:
+        """Get another grant. While others conclude, which gives back most of their reserves, wait for that."""
         closing = len(self.closing(sample))
         most = self.admission.longest(sample, closing)
-        return self.admission.renew(sample, most, closing, sharing=self.in_flight())
+        while True:
+            grant = self.admission.renew(sample, most, closing, sharing=self.in_flight())
+            if grant is not None or sample.order is not None or not self._concluding:
+                return grant
+            await self._changed.wait()
+
+    def wake(self) -> None:
+        """Let those who wait for tokens look again: some came back, or a sample was given an order."""
+        self._changed.set()
+        self._changed = asyncio.Event()
 
     # -- one stream -----------------------------------------------------------------------------------------
 
@@ -92,6 +113,7 @@ class Pump:
             return None
         loop = asyncio.get_running_loop()
         delivered = 0
+        prompt = sample.context_used
         finish: Finish | None = None
         stream: Stream | None = None
         try:
@@ -104,7 +126,7 @@ class Pump:
                 timer.arrived(len(delta.token_ids), loop.time())
                 finish = delta.finish
                 if sample.said.concluded_at is not None and self._said_enough(sample):
-                    finish = finish or Finish.STOP
+                    finish = finish or (Finish.STOP if sample.answered else Finish.LENGTH)
                     break
                 self.news(sample, False)
         except RequestFailed as error:
@@ -112,13 +134,16 @@ class Pump:
             finish = Finish.ERROR
         finally:
             sample.stream = None
-            used = await _closed(stream, delivered)
-            line = sample.bill(used, delivered)
-            self.admission.ledger.settle(grant, role, sample.model, line, self.prices[sample.model])
+
+            def book(used: StreamUsage) -> None:
+                line = sample.bill(used, delivered)
+                self.admission.ledger.settle(grant, role, sample.model, line, self.prices[sample.model])
+
+            await close_and_book(stream, prompt, delivered, book)
         return finish
 
     def _said_enough(self, sample: Growing) -> bool:
-        return sample.answered or sample.said.tokens_since_cue() >= self.admission.budget.answer_reserve
+        return sample.answered or sample.said.tokens_since_cue() >= self.admission.answer_reserve
 
     def _spec(self, sample: Growing, grant: Grant) -> GenerationSpec:
         sampling = sample.request.sampling
@@ -145,9 +170,12 @@ class Pump:
         """Close the thought of a running sample: in flight where the engine can, else close and continue."""
         sample.said.refresh()
         stream, closing = sample.stream, self.closing(sample)
-        if stream is None or sample.order is not None or not sample.undecided:
+        if sample.order is not None or not sample.undecided:
             return
         sample.order = Order.CONCLUDE
+        if stream is None:  # between two streams: it sees the order before the next
+            self.wake()
+            return
         if 0 < len(closing) <= sample.engine.caps.force:
             sample.forcing = True
             if await stream.force(closing):
@@ -157,24 +185,42 @@ class Pump:
 
     async def conclude(self, sample: Growing) -> Finish:
         """Force the closing text after the tokens so far and generate the answer, from the reserve."""
-        if sample.order is Order.CUT or self._answer_room(sample) < 1:
-            return Finish.CUT if sample.order is Order.CUT else Finish.LENGTH
-        sample.close_thought(self.closing(sample))
-        return await self._answer(sample, Finish.LENGTH)
+        if sample.order is Order.CUT:
+            return Finish.CUT
+        if sample.said.concluded_at is not None:  # a conclusion that was broken off goes on
+            return await self._answer(sample, Finish.LENGTH)
+        room, closing = self.answer_room(sample), self.closing(sample)
+        grant = self.admission.for_conclusion(sample, room, len(closing)) if room >= 1 else None
+        if grant is None:
+            return Finish.LENGTH
+        sample.close_thought(closing)
+        return await self._conclusion(sample, grant)
 
     async def _answer(self, sample: Growing, finish: Finish | None) -> Finish:
         """Go on with a forced conclusion until the answer is complete or its reserve is used up."""
         if finish is None or finish is Finish.LENGTH:
-            left = self._answer_room(sample)
+            left = self.answer_room(sample)
             grant = None if left < 1 or sample.answered else self.admission.for_conclusion(sample, left)
             if grant is not None:
-                finish = await self._generate(sample, grant, Role.CONCLUSION)
+                return await self._conclusion(sample, grant)
         if sample.order is Order.CUT and finish is not Finish.STOP:
             return Finish.CUT
         return finish or Finish.CUT
 
-    def _answer_room(self, sample: Growing) -> int:
-        room = self.admission.budget.answer_reserve - sample.said.tokens_since_cue()
+    async def _conclusion(self, sample: Growing, grant: Grant) -> Finish:
+        self._concluding += 1
+        try:
+            finish = await self._generate(sample, grant, Role.CONCLUSION)
+        finally:
+            self._concluding -= 1
+            self.wake()
+        if sample.order is Order.CUT and finish is not Finish.STOP:
+            return Finish.CUT
+        return finish or Finish.CUT
+
+    def answer_room(self, sample: Growing) -> int:
+        """Return how many tokens the (rest of the) conclusion of a sample may have."""
+        room = self.admission.answer_reserve - sample.said.tokens_since_cue()
         context = sample.engine.card.context
         if context is None:
             return room
@@ -184,8 +230,9 @@ class Pump:
     # -- the end --------------------------------------------------------------------------------------------
 
     async def _complete(self, sample: Growing, finish: Finish) -> None:
-        if self.verifier is not None and finish in {Finish.STOP, Finish.LENGTH}:
-            sample.finished(finish, asyncio.get_running_loop().time())
+        judged = finish in {Finish.STOP, Finish.LENGTH} and sample.order is not Order.CUT
+        if self.verifier is not None and judged:
+            sample.finished(finish, self.elapsed())
             await self._judge(sample, self.verifier)
         self._end(sample, finish)
 
@@ -216,7 +263,7 @@ class Pump:
             self._end(sample, finish)
 
     def _end(self, sample: Growing, finish: Finish) -> None:
-        sample.finished(finish, asyncio.get_running_loop().time())
+        sample.finished(finish, self.elapsed())
         self.admission.finished(sample)
         self.news(sample, True)
 
@@ -227,6 +274,8 @@ class Pump:
         closing = sample.tokenizer.encode(ask.text) if ask.text else self.closing(sample)
         at = sample.said.length
         prompt = [*sample.ids, *closing]
+        if self._no_more_forks:
+            return
         grant = self.admission.reserve(len(prompt), ask.max_tokens, sample.model)
         if grant is None:
             return
@@ -243,6 +292,7 @@ class Pump:
         stream: Stream | None = None
         try:
             stream = sample.engine.stream(prompt, replace(spec, logprobs=ask.logprobs))
+            self._forks.add(stream)
             async for delta in stream:
                 token_ids += delta.token_ids
                 logprobs += delta.logprobs or ()
@@ -251,39 +301,29 @@ class Pump:
         except RequestFailed:
             pass  # a probe that fails says nothing; what it used is on the bill
         finally:
-            used = await _closed(stream, len(token_ids))
-            usage = Usage(
-                requests=1,
-                prompt_tokens=used.prompt_tokens,
-                cached_tokens=used.cached_tokens,
-                probe_tokens=len(token_ids),
-                wasted_tokens=max(0, used.generated_tokens - len(token_ids)),
-                estimated=used.estimated,
-            )
-            self.admission.ledger.settle(grant, Role.PROBE, sample.model, usage, self.prices[sample.model])
-            text = sample.tokenizer.decode(token_ids)
-            found = sample.form.extract(sample.form.cue + text, complete=sample.form.closed(text))
-            answer = None if found is None else Answer(found, sample.form.key(found), sample.index, True)
-            sample.add_probe(Probe(at, text, answer, tuple(logprobs) or None, usage))
-            self.news(sample, True)
+            if stream is not None:
+                self._forks.discard(stream)
 
+            def book(used: StreamUsage) -> None:
+                usage = Usage(
+                    requests=1,
+                    prompt_tokens=used.prompt_tokens,
+                    cached_tokens=used.cached_tokens,
+                    probe_tokens=len(token_ids),
+                    wasted_tokens=max(0, used.generated_tokens - len(token_ids)),
+                    estimated=used.estimated,
+                )
+                self.admission.ledger.settle(grant, Role.PROBE, sample.model, usage, self.prices[sample.model])
+                text = sample.tokenizer.decode(token_ids)
+                found = sample.form.extract(sample.form.cue + text, complete=sample.form.closed(text))
+                answer = None if found is None else Answer(found, sample.form.key(found), sample.index, True)
+                sample.add_probe(Probe(at, text, answer, tuple(logprobs) or None, usage))
+                self.news(sample, True)
 
-async def _closed(stream: Stream | None, delivered: int) -> StreamUsage:
-    """Close a stream and return what it used; of a dead engine only what was delivered is known."""
-    if stream is None:
-        return StreamUsage()
-    closing = asyncio.ensure_future(stream.close())
-    cancelled = False
-    while not closing.done():
-        try:
-            await asyncio.shield(closing)
-        except asyncio.CancelledError:
-            cancelled = True  # the engine must be idle before the caller hears of it
-        except EngineUnavailable:
-            break
-    if cancelled:
-        raise asyncio.CancelledError
-    try:
-        return closing.result()
-    except EngineUnavailable:
-        return StreamUsage(cached_tokens=None, generated_tokens=delivered, estimated=True)
+            await close_and_book(stream, len(prompt), len(token_ids), book)
+
+    async def abort_probes(self) -> None:
+        """Let no further probe begin, and close those that run."""
+        self._no_more_forks = True
+        for stream in list(self._forks):
+            await stream.close()

@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import final
 
+from thinkctl.controller.ledger import Ledger
 from thinkctl.protocols import Engine, Selector, StoppingPolicy, Strategy, Verifier
-from thinkctl.types import Budget, Decision, Prices, Request
+from thinkctl.types import Decision, Prices, Request
 
 __all__ = ["Setup", "least", "thinking_limit"]
 
@@ -39,6 +40,6 @@ def least(*limits: int | None) -> int | None:
     return min(known) if known else None
 
 
-def thinking_limit(request: Request, budget: Budget, decision: Decision) -> int | None:
-    """Return how many tokens a sample's thought may have, by its request, the budget and the policy."""
-    return least(decision.thinking_tokens, budget.thinking_tokens, request.sampling.thinking_tokens)
+def thinking_limit(request: Request, ledger: Ledger, decision: Decision) -> int | None:
+    """Return how many tokens a sample's thought may have, by its request, the budgets and the policy."""
+    return least(decision.thinking_tokens, ledger.thinking_tokens, request.sampling.thinking_tokens)

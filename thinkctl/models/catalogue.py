@@ -15,7 +15,17 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from thinkctl.models.errors import UnknownModel
 from thinkctl.types.card import ModelCard
 
-__all__ = ["DEFAULT", "CatalogueEntry", "Chat", "HubFile", "Wheels", "catalogue", "entry_for", "parse"]
+__all__ = [
+    "DEFAULT",
+    "CatalogueEntry",
+    "Chat",
+    "HubFile",
+    "Wheels",
+    "catalogue",
+    "entry_for",
+    "is_known",
+    "parse",
+]
 
 DEFAULT = "small"
 """The model that is used where none is named."""
@@ -149,13 +159,17 @@ def catalogue() -> Mapping[str, CatalogueEntry]:
     return parse((files("thinkctl.models") / "catalogue.toml").read_text(encoding="utf-8"))
 
 
+def is_known(name: str) -> bool:
+    """Whether ``entry_for`` finds a model called so."""
+    return name.lower() in _by_name()
+
+
 def entry_for(name: str) -> CatalogueEntry:
     """The model called ``name``, or by one of its aliases (``test``, ``smallest``, ``small``, ``large``).
 
     Capital letters do not matter. Raises ``UnknownModel`` with the known names and the closest ones.
     """
-    known = {alias: entry for entry in catalogue().values() for alias in (entry.name, *entry.aliases)}
-    wanted = name.lower()
+    known, wanted = _by_name(), name.lower()
     if wanted in known:
         return known[wanted]
     close = get_close_matches(wanted, known, n=2, cutoff=0.5)
@@ -164,3 +178,8 @@ def entry_for(name: str) -> CatalogueEntry:
         f"no model is called {name!r}.{meant} Known names: {', '.join(known)}. "
         "A folder with config.json or a hub id like 'org/name' does as well."
     )
+
+
+@cache
+def _by_name() -> Mapping[str, CatalogueEntry]:
+    return {name: entry for entry in catalogue().values() for name in (entry.name, *entry.aliases)}

@@ -6,6 +6,7 @@ import errno
 import re
 import shutil
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from thinkctl.models.cache import (
@@ -19,14 +20,14 @@ from thinkctl.models.cache import (
     staging_folder,
     write_manifest,
 )
-from thinkctl.models.catalogue import CatalogueEntry, entry_for
+from thinkctl.models.catalogue import CatalogueEntry, entry_for, is_known
 from thinkctl.models.convert import Convert, check_libraries, convert_gguf
 from thinkctl.models.errors import (
+    BadModelFolder,
     ModelHashMismatch,
     ModelMissing,
     ModelUnavailable,
     NotEnoughDisk,
-    UnknownModel,
 )
 from thinkctl.models.fetch import SOURCES, Source, check_disk, fetch
 from thinkctl.models.folders import check_folder
@@ -122,14 +123,12 @@ def resolve(model: str | Path, *, pull_if_missing: bool = True, progress: Report
         return check_folder(model.expanduser())
     if model.startswith((".", "/", "~", "\\")):
         return check_folder(Path(model).expanduser())
-    try:
-        entry = entry_for(model)
-    except UnknownModel:
+    if not is_known(model):
         if Path(model).is_dir():
             return check_folder(Path(model))
         if _HUB_ID.fullmatch(model):
             return _from_hub(model, pull_if_missing)
-        raise
+    entry = entry_for(model)
     if pull_if_missing:
         return pull(entry, progress=progress)
     if wrong := fault(entry):
@@ -141,12 +140,11 @@ def resolve(model: str | Path, *, pull_if_missing: bool = True, progress: Report
 
 def _from_hub(repo: str, download: bool) -> Path:
     here = local_snapshot(repo)
+    if here is not None and not download:
+        return check_folder(here)
     if here is not None:
-        try:
+        with suppress(BadModelFolder):  # half of it, from an interrupted download
             return check_folder(here)
-        except ValueError:
-            if not download:
-                raise
     if not download:
         raise ModelMissing(
             f"{repo} is no local folder and not in the model hub's cache, and no download was asked for"

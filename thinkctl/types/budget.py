@@ -25,7 +25,7 @@ class Budget(BaseModel):
     time. Raises a pydantic ``ValidationError`` for limits that are zero, negative or leave nothing to think.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
     tokens: Annotated[int, Field(gt=0)] | None = None
     thinking_tokens: Annotated[int, Field(gt=0)] | None = None

@@ -18,7 +18,7 @@ class Prices(BaseModel):
     Cached prompt tokens cost ``dollars_per_million_cached_tokens`` where it is given, else the prompt price.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
     dollars_per_million_prompt_tokens: Dollars
     dollars_per_million_generated_tokens: Dollars
@@ -29,7 +29,7 @@ class Prices(BaseModel):
 class ThinkingMarks(BaseModel):
     """The texts between which a reasoning model thinks, e.g. ``<think>`` and ``</think>``."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
     start: str = Field(min_length=1)
     end: str = Field(min_length=1)
@@ -38,7 +38,7 @@ class ThinkingMarks(BaseModel):
 class Dimensions(BaseModel):
     """The shape of a decoder-only transformer, as its ``config.json`` gives it (all counts, no units)."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
     layers: int = Field(gt=0)
     hidden_size: int = Field(gt=0)
@@ -72,7 +72,7 @@ class ModelCard(BaseModel):
     mixtures of experts. ``context`` is in tokens, prompt and generation together.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
     name: str = Field(min_length=1)
     parameters: int | None = Field(default=None, gt=0)

@@ -14,7 +14,7 @@ __all__ = ["Message", "Problem", "Request", "Sampling"]
 class Message(BaseModel):
     """One turn of a conversation."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
     role: Literal["system", "user", "assistant", "tool"]
     content: str
@@ -28,7 +28,7 @@ class Sampling(BaseModel):
     asks for the log-probability of each sampled token and of that many most likely alternatives.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
     temperature: float = Field(default=0.7, ge=0, le=10, allow_inf_nan=False)
     top_p: float = Field(default=1.0, gt=0, le=1)
@@ -47,7 +47,7 @@ class Problem(BaseModel):
     a grader does.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
     messages: tuple[Message, ...] = Field(min_length=1)
     form: str = "boxed"

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from decimal import Decimal
+from decimal import Context, Decimal
 from enum import StrEnum
+from typing import Final
 
-__all__ = ["EngineCounters", "Receipt", "ReceiptLine", "Role", "StreamUsage", "Usage"]
+__all__ = ["EXACT", "EngineCounters", "Receipt", "ReceiptLine", "Role", "StreamUsage", "Usage"]
+
+EXACT: Final = Context(prec=100)
+"""Money is added up in this context: no sum is ever rounded, whatever context the caller has set."""
 
 
 class Role(StrEnum):
@@ -85,7 +89,6 @@ class Usage:
             self.estimated or other.estimated,
         )
 
-
     def __sub__(self, other: Usage) -> Usage:
         """Return what came to it since ``other``, tokens by kind; requests and prompts are kept."""
         return replace(
@@ -127,7 +130,7 @@ class Receipt:
         for line in self.lines:
             if line.dollars is None:
                 return None
-            total += line.dollars
+            total = EXACT.add(total, line.dollars)
         return total if self.lines else None
 
     @property
@@ -189,8 +192,9 @@ class Receipt:
             if old is None:
                 merged[line.role, line.model] = line
                 continue
-            known = None if old.dollars is None or line.dollars is None else old.dollars + line.dollars
-            merged[line.role, line.model] = replace(old, usage=old.usage + line.usage, dollars=known)
+            known = old.dollars is not None and line.dollars is not None
+            dollars = EXACT.add(old.dollars or 0, line.dollars or 0) if known else None
+            merged[line.role, line.model] = replace(old, usage=old.usage + line.usage, dollars=dollars)
         return Receipt(tuple(merged.values()), seconds)
 
     def __add__(self, other: Receipt) -> Receipt:

@@ -32,6 +32,7 @@ class VllmEngine(BaseEngine):
     _llm: Any = None
     _tally: Any = None
     _owed: dict[str, asyncio.Future[Settled | None]]
+    _stopping: set[asyncio.Task[Settled | None]]
     _settler: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
@@ -100,7 +101,7 @@ class VllmEngine(BaseEngine):
 
     async def _load(self) -> None:
         await asyncio.to_thread(self._load_in_thread)
-        self._owed = {}
+        self._owed, self._stopping = {}, set()
         facts = self._facts
         assert facts is not None
         if facts.steerable and not all(await self._ask("thinkctl_attach")):
