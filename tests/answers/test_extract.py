@@ -29,6 +29,7 @@ ONLY_IF_COMPLETE = {
     "The answer is 42 because we add them all": "42",
     "**Answer:** The total is 42.": "42",
     "The answer is y = x + 5": "y = x + 5",
+    "The answer is the line given by x + y = 7": "the line given by x + y = 7",
     "The answer is x - 5.": "x - 5",
     "We get 1,234 of them": "1,234",
     "area is 15 cm^2.": "15",

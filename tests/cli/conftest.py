@@ -31,7 +31,8 @@ def call(capsys, monkeypatch):
         with pytest.raises(SystemExit) as ended:
             main([str(argument) for argument in arguments])
         out, err = capsys.readouterr()
-        return Called(ended.value.code or 0, out, err)
+        code = ended.value.code
+        return Called(code if isinstance(code, int) else 0, out, err)
 
     return run
 

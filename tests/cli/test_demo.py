@@ -59,7 +59,7 @@ def test_json_is_one_object_and_agrees_with_the_engine(call, play):
     assert found["engine_generated_tokens"] == found["receipts_generated_tokens"] > 0
     once, thought = found["strategies"]
     assert (once["correct"], thought["correct"]) == (0, 2)
-    assert thought["name"] == "self-consistency(n=5) with adaptive-consistency"
+    assert thought["name"] == "self-consistency(5) with adaptive-consistency(0.95)"
     assert thought["stops"] == {"policy": 2}
     assert thought["receipt"]["generated_tokens"] == sum(
         run["receipt"]["generated_tokens"] for run in thought["runs"]

@@ -101,7 +101,7 @@ def test_what_is_used_is_said_with_what_is_allowed():
         *started(0, 1), Thought(0, "a b"), view=View(budget=Budget(tokens=300, seconds=10), allowed=16)
     )
     assert budget_in_words(view, 1.25) == "2 of 300 tokens   1.2 of 10 s   2 of 16 samples"
-    assert budget_in_words(seen(*started(0)), 0.0) == "0 tokens   0.0 s   1 samples"
+    assert budget_in_words(seen(*started(0)), 0.0) == "0 tokens   0.0 s   1 sample"
 
 
 @pytest.mark.parametrize("width", [20, 40, 80, 200])
@@ -131,6 +131,13 @@ def test_more_samples_than_rows_are_counted_instead():
     lines = [line.plain for line in drawn(view, 0.0, width=80, rows=3)]
     assert sum(bool(re.fullmatch(r" +\d+ +0 tokens +", line)) for line in lines) == 3
     assert "       and 9 more in flight" in lines
+
+
+def test_without_room_for_samples_a_run_is_one_line():
+    view = seen(*started(0, 1), Thought(0, "a b"), finished(1, "4"), view=View(title="1. How many?"))
+    (line,) = drawn(view, 0.0, width=60, rows=0)
+    assert line.plain.startswith("1. How many?  none yet   (1 finished early")
+    assert cell_len(line.plain) <= 60
 
 
 def run_of(*scripts):

@@ -1,8 +1,9 @@
-"""The documentation and the examples run: every Python block of a page, in order, and every example.
+"""The documentation runs: every Python block of a page, in order, and every command is one that there is.
 
-A page's blocks share one namespace, as a reader's session would. A ``text`` block that follows a Python block is
-what that block prints. ``<!-- not run: why -->`` on the line before a block leaves it out. A page or an example
-that names a vLLM engine is an engine test.
+A page's blocks share one namespace and one event loop, as a reader's notebook would; the loop's time is virtual,
+so that a deadline takes no time. A ``text`` block that follows a Python block is what that block prints.
+``<!-- not run: why -->`` on the line before a block leaves it out. Where a page says ``engine_from("vllm:...")``,
+a scripted engine answers (``stand_in.py``); a page that makes a vLLM engine by itself is an engine test.
 """
 
 from __future__ import annotations
@@ -10,95 +11,158 @@ from __future__ import annotations
 import ast
 import asyncio
 import contextlib
+import importlib.util
 import inspect
 import io
-import os
 import re
-import subprocess
-import sys
-from collections.abc import Iterable
+import shlex
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import pytest
+import typer
 
-ROOT = Path(__file__).resolve().parents[2]
-BLOCK = re.compile(
+import thinkctl
+from thinkctl.cli.app import app
+from thinkctl.testing import VirtualLoop
+
+ROOT: Final = Path(__file__).resolve().parents[2]
+PAGES: Final = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+BLOCK: Final = re.compile(
     r"(?P<left_out><!-- not run: [^\n]+ -->\n)?"
     r"^```python[^\n]*\n(?P<code>.*?)^```$"
     r"(?:\n+```text\n(?P<prints>.*?)^```$)?",
     re.MULTILINE | re.DOTALL,
 )
+SHELL: Final = re.compile(r"^```(?:bash|console)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
-def marked(paths: Iterable[Path]) -> list[Any]:
-    def marks(path: Path) -> list[pytest.MarkDecorator]:
-        text = path.read_text(encoding="utf-8")
-        code = text if path.suffix == ".py" else "".join(match["code"] for match in blocks_of(text))
-        return [pytest.mark.engine] if re.search(r"\bvllm:|\bVllm", code) else []
+def _stand_in() -> Any:
+    spec = importlib.util.spec_from_file_location("stand_in", Path(__file__).with_name("stand_in.py"))
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
-    return [
-        pytest.param(path, marks=marks(path), id=path.relative_to(ROOT).as_posix()) for path in sorted(paths)
-    ]
+
+STAND_IN: Final = _stand_in()
 
 
 def blocks_of(text: str) -> list[re.Match[str]]:
     return [match for match in BLOCK.finditer(text) if not match["left_out"]]
 
 
-def run_page(text: str, name: str) -> int:
-    """Run the blocks of a page and compare what they print; how many there were."""
+def by_page(pages: Iterable[Path]) -> list[Any]:
+    """Return the pages as parameters; those that make a vLLM engine by themselves are marked."""
+
+    def marks(page: Path) -> list[pytest.MarkDecorator]:
+        code = "".join(match["code"] for match in blocks_of(page.read_text(encoding="utf-8")))
+        return [pytest.mark.engine] if re.search(r"\bVllm[A-Z]", code) else []
+
+    return [pytest.param(page, marks=marks(page), id=page.relative_to(ROOT).as_posix()) for page in pages]
+
+
+def run_page(text: str, name: str) -> Mapping[str, Any]:
+    """Run the blocks of a page and compare what they print; return the names they left."""
     namespace: dict[str, Any] = {"__name__": "__main__"}
-    blocks = blocks_of(text)
-    for match in blocks:
-        above = text.count("\n", 0, match.start("code"))  # so that a traceback shows the page's own line
-        code = compile("\n" * above + match["code"], name, "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
-        printed = io.StringIO()
-        with contextlib.redirect_stdout(printed):
-            result = eval(code, namespace)
-            if inspect.iscoroutine(result):
-                asyncio.run(result)
-        if match["prints"] is not None:
-            assert printed.getvalue() == match["prints"], f"{name}:{above + 1} prints something else"
-    return len(blocks)
+    with asyncio.Runner(loop_factory=VirtualLoop) as runner:
+        for match in blocks_of(text):
+            above = text.count("\n", 0, match.start("code"))  # so that a traceback shows the page's own line
+            source = "\n" * above + match["code"]
+            code = compile(source, name, "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+            printed = io.StringIO()
+            with contextlib.redirect_stdout(printed):
+                result = eval(code, namespace)
+                if inspect.iscoroutine(result):
+                    runner.run(result)
+            if match["prints"] is not None:
+                assert printed.getvalue() == match["prints"], f"{name}:{above + 1} prints something else"
+    return namespace
 
 
-@pytest.mark.parametrize("page", marked([ROOT / "README.md", *(ROOT / "docs").rglob("*.md")]))
-def test_a_page_does_what_it_shows(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    text = page.read_text(encoding="utf-8")
+@pytest.fixture(autouse=True)
+def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Run pages in an empty folder, with the stand-in for vLLM."""
     monkeypatch.chdir(tmp_path)
-    ran = run_page(text, str(page.relative_to(ROOT)))
-    assert ran + text.count("<!-- not run: ") == text.count("```python"), "a block that the search overlooks"
+    monkeypatch.setattr(thinkctl, "engine_from", STAND_IN.engine_from)
 
 
-@pytest.mark.parametrize("example", marked((ROOT / "examples").glob("*.py")))
-def test_an_example_runs(example: Path, tmp_path: Path) -> None:
-    done = subprocess.run(
-        [sys.executable, str(example)],
-        cwd=tmp_path,
-        env={**os.environ, "NO_COLOR": "1"},
-        capture_output=True,
-        check=False,
-        text=True,
-        timeout=300,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
+@pytest.mark.parametrize("page", by_page(PAGES))
+def test_a_page_does_what_it_shows(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    run_page(text, str(page.relative_to(ROOT)))
+    found = len(blocks_of(text)) + text.count("<!-- not run: ")
+    assert found == text.count("```python"), "a block that the search overlooks"
+
+
+@pytest.mark.parametrize("page", by_page(PAGES))
+def test_a_page_says_so_where_its_output_is_not_a_model_s(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    blocks = blocks_of(text)
+    if any('"vllm' in block["code"] for block in blocks) and any(block["prints"] for block in blocks):
+        assert STAND_IN.NOTICE in " ".join(text.split())
+
+
+# -- commands ------------------------------------------------------------------------------------------------
+
+
+def commands_of(text: str) -> Iterator[list[str]]:
+    """Iterate over the words of every ``thinkctl`` command in the shell blocks of a page."""
+    for block in SHELL.findall(text):
+        for line in block.replace("\\\n", " ").splitlines():
+            words = shlex.split(line.removeprefix("$ "), comments=True)
+            if words and Path(words[0]).name == "thinkctl":
+                ends = [words.index(end) for end in ("|", ">", ">>", "<", "&&") if end in words]
+                yield words[1 : min(ends, default=len(words))]
+
+
+def parse(words: list[str]) -> None:
+    """Read a command as the command line does, without doing it. Raises what click raises for wrong ones."""
+    command = typer.main.get_command(app)
+    context = None
+    while hasattr(command, "get_command"):
+        assert words, "a command is missing"
+        if words[0] in {"--version", "--help", "-h"}:
+            return
+        context = context or command.make_context("thinkctl", list(words))
+        name, *words = words
+        found = command.get_command(context, name)
+        assert found is not None, f"there is no command {name!r}"
+        command = found
+    if "--help" not in words:
+        command.make_context(command.name, list(words), parent=context)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
+def test_the_commands_of_a_page_are_ones_that_there_are(page: Path) -> None:
+    for words in commands_of(page.read_text(encoding="utf-8")):
+        parse(words)
+
+
+@pytest.mark.parametrize("command", ["thinkctl ask", "thinkctl ask hi --bugdet tokens=3", "thinkctl think hi"])
+def test_a_wrong_command_on_a_page_is_noticed(command: str) -> None:
+    (words,) = commands_of(f"```bash\n$ {command} > out.txt\n```\n")
+    with pytest.raises(Exception, match=r"Missing|No such|there is no"):
+        parse(words)
+
+
+# -- pages of one's own --------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
     ("page", "outcome"),
     [
-        ("```python\nprint(1)\n```\n\n```text\n1\n```\n", 1),
-        ("```python\nx = 1\n```\ntext\n```python\nprint(x)\n```\n```text\n1\n```\n", 2),
-        ("```python\nimport asyncio\nawait asyncio.sleep(0)\n```\n", 1),
-        ("<!-- not run: costs money -->\n```python\n1 / 0\n```\n", 0),
+        ("```python\nprint(1)\n```\n\n```text\n1\n```\n", None),
+        ("```python\nx = 1\n```\ntext\n```python\nprint(x)\n```\n```text\n1\n```\n", None),
+        ("```python\nimport asyncio\nawait asyncio.sleep(9999)\n```\n", None),
+        ('```python\nfrom thinkctl import engine_from\nengine_from("vllm:small").launched\n```\n', None),
+        ("<!-- not run: costs money -->\n```python\n1 / 0\n```\n", None),
         ("```python\nprint(1)\n```\n\n```text\n2\n```\n", AssertionError),
         ("```python\n1 / 0\n```\n", ZeroDivisionError),
     ],
 )
-def test_a_page_is_run_as_a_reader_would(page: str, outcome: int | type[Exception]) -> None:
-    if isinstance(outcome, int):
-        assert run_page(page, "page") == outcome
-    else:
-        with pytest.raises(outcome):
-            run_page(page, "page")
+def test_a_page_is_run_as_a_reader_would(page: str, outcome: type[Exception] | None) -> None:
+    with pytest.raises(outcome) if outcome is not None else contextlib.nullcontext():
+        run_page(page, "page")

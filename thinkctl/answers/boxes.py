@@ -7,9 +7,10 @@ import re
 __all__ = ["closes_box", "last_box", "last_open_box"]
 
 _BOX = r"\\(?:boxed|fbox)\s*\{"
-_MARK = re.compile(
-    rf"(?P<box>{_BOX})|\\[\s\S]|\{{+|\}}+"
-)  # runs of braces at once: hostile text is full of them
+_FLAT = r"(?:\{[^{}\\]*\}[^{}\\]*)+"
+_MARK = re.compile(  # runs of braces at once: hostile text is full of them
+    rf"(?P<box>{_BOX})|(?P<flat>{_FLAT})|\\[\s\S]|\{{+|\}}+"
+)
 _FIRST = re.compile(_BOX)
 _OPENED = re.compile(r"\\(?:boxed|fbox)(?![A-Za-z])[ \t]*\{?")
 _FIRST_WORD = re.compile(r"[^\s{}$]+")
@@ -24,15 +25,16 @@ def last_box(text: str) -> str | None:
     """
     first = _FIRST.search(text)
     last = (0, 0)  # where the content begins and ends
-    open_boxes: list[
-        tuple[int, int]
-    ] = []  # where the content begins, and how many braces were open before it
+    # Where the content of an open box begins, and how many braces were open before it.
+    open_boxes: list[tuple[int, int]] = []
     depth = 0
     for mark in _MARK.finditer(text, first.start()) if first else ():
         run = mark.group()
         if mark.lastgroup == "box":
             open_boxes.append((mark.end(), depth))
             depth += 1
+        elif mark.lastgroup == "flat":
+            continue
         elif run[0] == "{":
             depth += len(run)
         elif run[0] == "}":
@@ -73,10 +75,12 @@ def closes_box(text: str) -> bool:
     depth = 1
     for mark in _MARK.finditer(text):
         run = mark.group()
-        if run[0] == "}":
+        if mark.lastgroup == "box":
+            depth += 1
+        elif run[0] == "}":
             depth -= len(run)
-        elif run[-1] == "{" and run != r"\{":
-            depth += len(run) if run[0] == "{" else 1
+        elif run[0] == "{" and mark.lastgroup != "flat":
+            depth += len(run)
         if depth <= 0:
             return True
     return False

@@ -17,13 +17,8 @@ from thinkctl.answers.values import spell, value_of
 
 __all__ = ["elements"]
 
-_CLOSED_BY = {
-    "(": ")]",
-    "[": ")]",
-    "{": "}",
-    r"\{": (r"\}",),
-    r"\langle": (r"\rangle",),
-}  # (3,4] is an interval
+# (3,4] is an interval, so round and square brackets close each other.
+_CLOSED_BY = {"(": (")", "]"), "[": (")", "]"), "{": ("}",), r"\{": (r"\}",), r"\langle": (r"\rangle",)}
 
 
 @final

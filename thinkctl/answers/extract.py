@@ -70,7 +70,7 @@ def free_text(text: str, *, complete: bool) -> str | None:
 
 def _fallback(text: str) -> str | None:
     statement = next(statements(text), "")
-    if len(_WORD.findall(statement)) >= _FEWEST_WORDS:
+    if len(_WORD.findall(statement)) >= _FEWEST_WORDS and not _IN_MATHS.search(statement):
         statement = _only_number(statement) or statement
     return last_open_box(text) or statement or last_number(text)
 

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import final
 
-from thinkctl import registry
 from thinkctl.cli.live import View
 from thinkctl.cli.opening import open_engine, running, spec_from, to_the_end
 from thinkctl.cli.options import (
@@ -35,6 +34,7 @@ __all__ = ["ask"]
 class _Plan:
     """What is to be solved, and how; all of it read and checked before an engine is loaded."""
 
+    title: str
     problem: Problem
     budget: Budget
     strategy: Strategy
@@ -64,6 +64,7 @@ def ask(
 ) -> None:
     """Answer a question and print the result. Raises what the library raises."""
     plan = _Plan(
+        title=f"{strategy}   {policy}",
         problem=problem_from(question, form),
         budget=budget_from(budget),
         strategy=strategy_from(strategy),
@@ -118,11 +119,7 @@ async def _solve(engine: Engine, plan: _Plan, *, quiet: bool) -> Run:
             prices=plan.prices,
             speculate=plan.speculate,
         )
-        view = View(title=_title(engine, plan), budget=plan.budget, allowed=getattr(plan.strategy, "n", None))
+        allowed = getattr(plan.strategy, "n", None)
+        view = View(title=f"{engine.card.name}   {plan.title}", budget=plan.budget, allowed=allowed)
         with showing([view], lambda text: len(engine.tokenizer.encode(text)), quiet=quiet) as board:
             return await board.follow(0, controller.stream(plan.problem, plan.budget, seed=plan.seed))
-
-
-def _title(engine: Engine, plan: _Plan) -> str:
-    policy = "no policy" if plan.policy is None else registry.write(plan.policy)
-    return f"{engine.card.name}   {registry.write(plan.strategy)}   {policy}"

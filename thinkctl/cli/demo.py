@@ -16,9 +16,7 @@ from thinkctl.cli.output import print_json
 from thinkctl.cli.show import say, showing
 from thinkctl.cli.text import plural, shortened
 from thinkctl.controller import Controller
-from thinkctl.protocols import Engine, StoppingPolicy, Strategy
-from thinkctl.stopping import AdaptiveConsistency
-from thinkctl.strategies import SelfConsistency, ZeroShot
+from thinkctl.protocols import Engine
 from thinkctl.types import Budget, Problem, Run
 
 __all__ = ["demo", "tasks_of_demo"]
@@ -57,29 +55,25 @@ def tasks_of_demo() -> tuple[Task, ...]:
 async def _run(
     engine: Engine, tasks: Sequence[Task], samples: int, budget: Budget, *, as_json: bool, quiet: bool
 ) -> Outcome:
-    parts: list[tuple[Strategy, StoppingPolicy | None]] = [
-        (ZeroShot(), None),
-        (SelfConsistency(samples), AdaptiveConsistency(0.95)),
-    ]
+    parts = [("zero-shot", None), (f"self-consistency({samples})", "adaptive-consistency(0.95)")]
     contests: list[Contest] = []
     async with running(engine, quiet=quiet):
         before = (await engine.counters()).generated_tokens
         for strategy, policy in parts:
-            say(f"{plural(len(tasks), 'problem')} for {_name(strategy, policy)}", quiet=quiet)
-            runs = await _solve_all(
-                Controller(engine, strategy, policy=policy), tasks, budget, engine, quiet=quiet
+            controller = Controller(
+                engine,
+                registry.strategy(strategy),
+                policy=None if policy is None else registry.policy(policy),
             )
-            contests.append(Contest(_name(strategy, policy), tuple(tasks), tuple(runs)))
+            name = " with ".join(filter(None, [strategy, policy]))
+            say(f"{plural(len(tasks), 'problem')} for {name}", quiet=quiet)
+            runs = await _solve_all(controller, tasks, budget, engine, quiet=quiet)
+            contests.append(Contest(name, tuple(tasks), tuple(runs)))
             if not as_json:
                 print_contest(contests[-1])
         after = (await engine.counters()).generated_tokens
     counted = None if before is None or after is None else after - before
     return Outcome(engine.card.name, budget, tuple(contests), counted)
-
-
-def _name(strategy: Strategy, policy: StoppingPolicy | None) -> str:
-    words = [registry.write(part).removesuffix("()") for part in (strategy, policy) if part is not None]
-    return " with ".join(words)
 
 
 async def _solve_all(

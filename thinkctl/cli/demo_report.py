@@ -177,7 +177,6 @@ def print_demo(outcome: Outcome) -> None:
     from rich.console import Console
 
     console = Console(highlight=False, markup=False)
-    console.print()
     console.print(table_of(outcome))
     wide = Console(highlight=False, markup=False, soft_wrap=True)
     for contest in outcome.contests:

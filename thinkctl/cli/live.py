@@ -19,6 +19,7 @@ from thinkctl.types import (
     Sample,
     SampleFinished,
     SampleStarted,
+    StopReason,
     Thought,
 )
 
@@ -120,17 +121,22 @@ def budget_in_words(view: View, elapsed: float) -> str:
     budget, launched = view.budget, len(view.growing) + len(view.finished)
     tokens = f"{amount(spent(view))}" + (f" of {amount(budget.tokens)}" if budget.tokens else "")
     time = f"{elapsed:.1f}" + (f" of {budget.seconds:g}" if budget.seconds else "")
-    samples = f"{launched}" + (f" of {view.allowed}" if view.allowed else "")
-    return f"{tokens} tokens   {time} s   {samples} samples"
+    samples = f"{launched} of {view.allowed} samples" if view.allowed else plural(launched, "sample")
+    return f"{tokens} tokens   {time} s   {samples}"
 
 
 # -- drawing it ----------------------------------------------------------------------------------------------
 
 
 def drawn(view: View, elapsed: float, *, width: int, rows: int) -> list[Text]:
-    """Return the lines that show a view, none wider than ``width``, with at most ``rows`` samples in flight."""
+    """Return the lines that show a view, none wider than ``width``, with at most ``rows`` samples in flight.
+
+    Without a row for samples, all is said in one line.
+    """
     from rich.text import Text
 
+    if rows < 1:
+        return [_in_one_line(view, width)]
     lines = [Text(shortened(view.title, width), style="bold")]
     if view.run is not None:
         return [*lines, Text(_cut(f"  {ended_in_words(view.run)}", width), style="green")]
@@ -146,6 +152,17 @@ def drawn(view: View, elapsed: float, *, width: int, rows: int) -> list[Text]:
         if words:
             lines.append(Text.assemble((f"  {label}  ", "cyan"), _cut(words, width - 9)))
     return [*lines, Text.assemble(("  spent  ", "cyan"), _cut(budget_in_words(view, elapsed), width - 9))]
+
+
+def _in_one_line(view: View, width: int) -> Text:
+    from rich.text import Text
+
+    if view.run is not None:
+        words = ended_in_words(view.run)
+    else:
+        words = f"{votes_in_words(view)}   {len(view.growing)} in flight, {amount(spent(view))} tokens"
+    title = shortened(view.title, width // 2)
+    return Text.assemble((f"{title}  ", "bold"), _cut(words, max(width - len(title) - 2, 0)))
 
 
 def _growing(index: int, growth: Growth, width: int) -> Text:
@@ -178,7 +195,8 @@ def ended_in_words(run: Run) -> str:
     """Return how a run ended, on one line."""
     answer = "no answer" if run.answer is None else shortened(run.answer.text, _LONGEST_ANSWER)
     used = f"{plural(len(run.samples), 'sample')}, {amount(run.receipt.generated_tokens)} tokens"
-    return f"{answer}   ({used}, {seconds(run.seconds)}; {run.stop}: {one_line(run.why)})"
+    why = "done" if run.stop is StopReason.DONE else f"{run.stop}: {one_line(run.why)}"
+    return f"{answer}   ({used}, {seconds(run.seconds)}; {why})"
 
 
 def line_for(view: View, event: Event) -> str | None:

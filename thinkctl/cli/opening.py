@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
 from importlib.util import find_spec
@@ -20,6 +21,8 @@ __all__ = ["open_engine", "running", "spec_from", "to_the_end"]
 T = TypeVar("T")
 
 _IN_PROCESS: Final = ("vllm", "vllm-lockstep")
+_CALM: Final = {"PYTHONWARNINGS": "ignore", "TORCH_CPP_LOG_LEVEL": "ERROR", "TORCH_LOGS": "-torch"}
+"""What keeps the engine's process from talking into the progress; settings that are there win."""
 
 
 def spec_from(model: str | None) -> str:
@@ -43,6 +46,8 @@ def open_engine(spec: str, *, seed: int = 0) -> Engine:
             "no engine is installed; install thinkctl[vllm] for CUDA, or thinkctl[cpu] to compute on the "
             "processor. Recorded samples need none: --model replay:FILE"
         )
+    for name, value in _CALM.items():
+        os.environ.setdefault(name, value)
     _pull(what.strip())
     return engine_from(spec, seed=seed)
 

@@ -87,7 +87,7 @@ class Board:
         elapsed = time.monotonic() - self._begun
         running = max(1, sum(view.run is None for view in self.views))
         room = console.height - 2 * (len(self.views) - running) - 1
-        rows = max(1, room // running - _LINES_BESIDE_SAMPLES)
+        rows = room // running - _LINES_BESIDE_SAMPLES
         return Group(
             *(line for view in self.views for line in drawn(view, elapsed, width=console.width, rows=rows))
         )

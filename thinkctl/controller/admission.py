@@ -22,7 +22,7 @@ __all__ = ["Admission"]
 _SMALLEST_RENEWAL: Final = 16
 """A continuation shorter than this is not worth its prefill; the thought is concluded instead."""
 _SHARE_FOR_ANSWER: Final = 4
-"""Of what a run may have, and of a sample's own ``max_tokens``, at most one part in this many is kept for concluding."""
+"""For concluding, at most one part in this many is kept of what a run may have or of a sample's ``max_tokens``."""
 _ANY: Final = 2**31
 """More tokens than any stream can have: no limit."""
 
@@ -137,6 +137,18 @@ class Admission:
             if lent.keep:
                 self._spare = None
             return grant
+
+    def admit_conclusion(self, sample: Growing, closing: int) -> bool:
+        """Reserve nothing but the conclusion of a sample, and a request for it."""
+        need = Need.stream(sample.context_used + closing, self.answer_reserve, self.prices[sample.model])
+        with self.ledger.lock, _Lent(self._spare) as lent:
+            sample.carry = self.ledger.reserve(need)
+            if sample.carry is None:
+                self._blocked(need)
+                return False
+            self._carriers += 1
+            self._spare, lent.keep = None, True
+            return True
 
     def renew(self, sample: Growing, most: int, closing: int, sharing: int) -> Grant | None:
         """Reserve more tokens for a sample that filled its grant; ``sharing`` samples may want some too."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from typing import final
 
 from thinkctl.controller.background import run_in_background
@@ -111,8 +111,7 @@ class Controller:
                 yield event
             yield Finished(task.result())
         finally:
-            task.cancel()
-            await asyncio.wait({task})
+            await _aborted([task])
 
     async def solve_many(
         self,
@@ -134,21 +133,18 @@ class Controller:
         purse = Ledger(budget or _NO_LIMITS, now=asyncio.get_running_loop().time(), parent=current_ledger())
         purse.sharers = len(waiting)
         waiting.reverse()
-        tasks: set[asyncio.Task[Run]] = set()
+        tasks: list[asyncio.Task[Run]] = []
         try:
             while waiting or tasks:
                 while waiting and len(tasks) < at_once:
                     problem = waiting.pop()
-                    tasks.add(asyncio.ensure_future(self._solve(problem, each, seed, purse, None)))
-                done, tasks = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-                purse.sharers = len(waiting) + len(tasks)
-                for task in done:
+                    tasks.append(asyncio.ensure_future(self._solve(problem, each, seed, purse, None)))
+                await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+                for task in [task for task in tasks if task.done()]:
+                    tasks.remove(task)
                     yield task.result()
         finally:
-            for task in tasks:
-                task.cancel()
-            if tasks:
-                await asyncio.wait(tasks)
+            await _aborted(tasks)
 
     async def _solve(
         self,
@@ -164,7 +160,10 @@ class Controller:
         ledger = Ledger(budget or _NO_LIMITS, now=now, parent=parent)
         if ledger.counts_dollars:
             self._check_prices()
-        return await Loop(self._setup, Problem.of(problem), ledger, seed=seed, sink=sink).run()
+        try:
+            return await Loop(self._setup, Problem.of(problem), ledger, seed=seed, sink=sink).run()
+        finally:
+            ledger.leave()
 
     def _check_prices(self) -> None:
         unknown = [name for name, prices in self._setup.prices.items() if prices is None]
@@ -173,6 +172,23 @@ class Controller:
                 f"a dollar budget needs a price, and none is known for {', '.join(map(repr, unknown))}; "
                 "give Controller(prices=Prices(...)) or leave dollars out of the budget"
             )
+
+
+async def _aborted(tasks: Sequence[asyncio.Task[Run]]) -> None:
+    """Cancel tasks and wait until they have let go of their engines, however often we are cancelled."""
+    for task in tasks:
+        task.cancel()
+    cancelled = False
+    while any(not task.done() for task in tasks):
+        try:
+            await asyncio.wait(tasks)
+        except asyncio.CancelledError:
+            cancelled = True
+    for task in tasks:
+        if not task.cancelled():
+            task.exception()  # whoever leaves early does not want to hear of it
+    if cancelled:
+        raise asyncio.CancelledError
 
 
 def _price_of(name: str, engine: Engine, prices: Prices | Mapping[str, Prices] | None) -> Prices | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import final
+from typing import Final, final
 
 from thinkctl.answers import Form
 from thinkctl.controller.admission import Admission
@@ -16,6 +16,9 @@ from thinkctl.errors import ConfigurationError, ContextExceeded
 from thinkctl.types import Decision, History, Request
 
 __all__ = ["Launcher"]
+
+_MOST_BARREN: Final = 32
+"""So many samples in a row without a token: what the strategy asks for cannot be had, and would never end."""
 
 
 @final
@@ -33,6 +36,8 @@ class Launcher:
 
     def launch(self, history: History, decision: Decision, in_flight: int) -> bool:
         """Start what is proposed, useful and affordable now; tell whether something useful stayed out."""
+        if self._barren():
+            return False
         proposals = self.setup.strategy.propose(history)
         useful = self._useful(history, decision)
         wanted = len(proposals) if useful is None else min(len(proposals), useful)
@@ -46,6 +51,12 @@ class Launcher:
                 return True
         return False
 
+    def _barren(self) -> bool:
+        last = self.samples[-_MOST_BARREN:]
+        return len(last) == _MOST_BARREN and not any(
+            sample.finish is None or sample.usage().generated_tokens for sample in last
+        )
+
     def _useful(self, history: History, decision: Decision) -> int | None:
         """How many further samples may run: those the policy needs before it could stop, and the speculation.
 
@@ -57,7 +68,7 @@ class Launcher:
             not sample.finished or sample.answer is not None
             for sample in history.samples[len(history.settled) :]
         )
-        return max(0, decision.more + self.setup.speculate - pending)
+        return max(0, max(1, decision.more) + self.setup.speculate - pending)
 
     def _batch(
         self, proposals: Sequence[Request], history: History, decision: Decision, in_flight: int
@@ -114,10 +125,12 @@ class Launcher:
         self._check_context(sample, closing)
         longest = self.admission.longest(sample, closing)
         grant = None
-        if longest >= 1:  # else its thought may have no token at all: it is concluded at once
+        if longest >= 1:
             grant = self.admission.admit(sample, min(most, longest), closing)
             if grant is None:
                 return False
+        elif self.pump.answer_room(sample) >= 1 and not self.admission.admit_conclusion(sample, closing):
+            return False  # its thought may have no token at all: it is concluded at once, were there a budget
         self.start(sample, grant)
         return True
 

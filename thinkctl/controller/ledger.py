@@ -13,7 +13,16 @@ from decimal import Decimal
 from typing import Final, Self, TypeVar, final
 
 from thinkctl.pricing import price, worst_case
-from thinkctl.types import DEFAULT_ANSWER_TOKENS, Budget, Prices, Receipt, ReceiptLine, Role, StopReason, Usage
+from thinkctl.types import (
+    DEFAULT_ANSWER_TOKENS,
+    Budget,
+    Prices,
+    Receipt,
+    ReceiptLine,
+    Role,
+    StopReason,
+    Usage,
+)
 from thinkctl.types.usage import EXACT
 
 __all__ = ["Grant", "Ledger", "Need"]

@@ -22,6 +22,7 @@ from thinkctl.controller.pump import Pump
 from thinkctl.controller.rates import Rates
 from thinkctl.controller.setup import Setup, thinking_limit
 from thinkctl.errors import EngineUnavailable
+from thinkctl.protocols import StoppingPolicy
 from thinkctl.types import Answer, Decision, Event, History, ProbeRequest, Problem, Run, StopReason, spec_of
 
 __all__ = ["Loop"]
@@ -67,6 +68,7 @@ class Loop:
         self._probing: set[ProbeRequest] = set()
         self._walled = False
         self._counted: int | None = None
+        self._asked_about = 0
         self._winding_down = False
         self._rates = Rates()
         self._admission = Admission(ledger, setup.prices, setup.usual_tokens)
@@ -120,7 +122,6 @@ class Loop:
             history = self._history()
             decision = self._decide(history)
             if decision.stop:
-                self._counted = len(history.settled)
                 return StopReason.POLICY, decision
             self._steer(decision)
             waiting = self._winding_down or self._launcher.launch(history, decision, len(self._growing))
@@ -165,14 +166,29 @@ class Loop:
     def _decide(self, history: History) -> Decision:
         for sample in self._growing.values():
             sample.seen_tokens = sample.said.length
-        policy = self._setup.policy
         decision = _NOTHING
-        if policy is not None:
-            decision = policy.decide(history)
-            self._narrator.decided(history, decision)
+        if self._setup.policy is not None:
+            decision = self._ask(self._setup.policy, history)
         if self._narrator.listens:
             answer = self._setup.selector.select(history)
             self._narrator.leads(answer, _confidence(history, answer, decision))
+        return decision
+
+    def _ask(self, policy: StoppingPolicy, history: History) -> Decision:
+        """Ask about every further settled sample in turn, as if they had come one after the other.
+
+        So where a policy stops, and on which votes, depends neither on which samples finished in the same
+        moment nor on how many run at once.
+        """
+        settled, decision = len(history.settled), _NOTHING
+        before = [replace(history, counted=count) for count in range(self._asked_about + 1, settled)]
+        for shown in [*before, history]:
+            decision = policy.decide(shown)
+            self._narrator.decided(shown, decision)
+            if decision.stop:
+                self._counted = len(shown.settled)
+                return decision
+        self._asked_about = settled
         return decision
 
     def _steer(self, decision: Decision) -> None:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import replace
 from typing import final
 
 from thinkctl.controller.admission import Admission
+from thinkctl.controller.closing import close_and_book
 from thinkctl.controller.ledger import Grant
 from thinkctl.errors import RequestFailed
 from thinkctl.protocols import Engine, Stream, Tokenizer
@@ -60,7 +60,7 @@ class MeteredEngine:
         except BaseException:
             grant.release()
             raise
-        stream = _MeteredStream(inner, self, grant)
+        stream = _MeteredStream(inner, self, grant, len(prompt))
         self._streams.append(stream)
         return stream
 
@@ -109,20 +109,31 @@ class MeteredEngine:
 
 @final
 class _MeteredStream:
-    def __init__(self, inner: Stream, engine: MeteredEngine, grant: Grant) -> None:
+    def __init__(self, inner: Stream, engine: MeteredEngine, grant: Grant, prompt: int) -> None:
         self._inner = inner
+        self._deltas = aiter(inner)
         self._engine = engine
         self._grant: Grant | None = grant
+        self._prompt = prompt
+        self._delivered = 0
+        self._used = StreamUsage()
 
     def __aiter__(self) -> AsyncIterator[Delta]:
-        return self._inner.__aiter__()
+        return self
+
+    async def __anext__(self) -> Delta:
+        delta = await anext(self._deltas)
+        self._delivered += len(delta.token_ids)
+        return delta
 
     async def force(self, token_ids: Sequence[int]) -> bool:
         return await self._inner.force(token_ids)
 
     async def close(self) -> StreamUsage:
-        used = await self._inner.close()
+        await close_and_book(self._inner, self._prompt, self._delivered, self._book)
+        return self._used
+
+    def _book(self, used: StreamUsage) -> None:
         if self._grant is not None:
-            grant, self._grant = self._grant, None
+            grant, self._grant, self._used = self._grant, None, used
             self._engine.settle(grant, used)
-        return replace(used)

@@ -50,7 +50,7 @@ class Pump:
     history: Callable[[], History]
     in_flight: Callable[[], int]
     elapsed: Callable[[], float]
-    _forks: set[Stream] = field(default_factory=set["Stream"])
+    _forks: set[Stream] = field(default_factory=set[Stream])
     _no_more_forks: bool = False
     _concluding: int = 0
     _changed: asyncio.Event = field(default_factory=asyncio.Event)
@@ -313,7 +313,9 @@ class Pump:
                     wasted_tokens=max(0, used.generated_tokens - len(token_ids)),
                     estimated=used.estimated,
                 )
-                self.admission.ledger.settle(grant, Role.PROBE, sample.model, usage, self.prices[sample.model])
+                self.admission.ledger.settle(
+                    grant, Role.PROBE, sample.model, usage, self.prices[sample.model]
+                )
                 text = sample.tokenizer.decode(token_ids)
                 found = sample.form.extract(sample.form.cue + text, complete=sample.form.closed(text))
                 answer = None if found is None else Answer(found, sample.form.key(found), sample.index, True)

@@ -6,13 +6,14 @@ import asyncio
 import functools
 import inspect
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from decimal import Decimal
 from typing import Any, ParamSpec, TypeVar, final
 
 from thinkctl.controller.ledger import Ledger
+from thinkctl.errors import ConfigurationError
 from thinkctl.types import Budget, Receipt
 
 __all__ = ["Purse", "budget", "budgeted", "current_ledger"]
@@ -85,20 +86,19 @@ def budget(
 
     Purses nest: a call is charged to every purse around it and stops at the nearest wall. They follow tasks
     (a task that is created inside counts) and ``asyncio.to_thread``; a plain thread starts with no purse.
-    Give a ``Budget`` or its fields. Raises a ``ValidationError`` for limits that cannot be.
+    Give a ``Budget`` or its fields. Raises a ``ValidationError`` for limits that cannot be, a
+    ``ConfigurationError`` for both at once.
     """
-    if limits is None:
-        limits = Budget.model_validate(
-            {
-                "tokens": tokens,
-                "thinking_tokens": thinking_tokens,
-                "seconds": seconds,
-                "dollars": str(dollars) if isinstance(dollars, float) else dollars,
-                "requests": requests,
-                "answer_tokens": answer_tokens,
-            }
-        )
-    ledger = Ledger(limits, now=clock(), parent=_LEDGER.get())
+    fields = {
+        "tokens": tokens,
+        "thinking_tokens": thinking_tokens,
+        "seconds": seconds,
+        "dollars": str(dollars) if isinstance(dollars, float) else dollars,
+        "requests": requests,
+        "answer_tokens": answer_tokens,
+    }
+    given = _limits(limits, {name: value for name, value in fields.items() if value is not None})
+    ledger = Ledger(given, now=clock(), parent=_LEDGER.get())
     token = _LEDGER.set(ledger)
     try:
         yield Purse(ledger)
@@ -107,10 +107,18 @@ def budget(
 
 
 def budgeted(limits: Budget | None = None, **fields: Any) -> Callable[[Callable[P, R]], Callable[P, R]]:
-    """Give every call of a function, plain or ``async``, a purse of its own. Arguments as :func:`budget`."""
-    checked = limits if limits is not None else Budget.model_validate(fields)
+    """Give every call of a function, plain or ``async``, a purse of its own. Arguments as :func:`budget`.
+
+    Raises ``ConfigurationError`` for a generator, which goes on after its call has returned.
+    """
+    checked = _limits(limits, fields)
 
     def around(function: Callable[P, R]) -> Callable[P, R]:
+        if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
+            raise ConfigurationError(
+                f"{function.__qualname__} is a generator, and a purse around its call would not hold for what it "
+                "does later; write `with budget(...)` inside it"
+            )
         if inspect.iscoroutinefunction(function):
 
             @functools.wraps(function)
@@ -128,3 +136,9 @@ def budgeted(limits: Budget | None = None, **fields: Any) -> Callable[[Callable[
         return called
 
     return around
+
+
+def _limits(limits: Budget | None, fields: Mapping[str, object]) -> Budget:
+    if limits is not None and fields:
+        raise ConfigurationError(f"give a Budget or its fields, not both: {limits!r} and {', '.join(fields)}")
+    return limits if limits is not None else Budget.model_validate(fields)

@@ -103,10 +103,12 @@ class _RunReader:
                 f"{name} goes on from a sample that is not in the recording; replay a file that has both"
             )
         before, skipped = ((), 0) if parent is None else _fork(parent, sample, inherited)
-        lead, closings, logprobs = _layout(sample)
+        used = sample.usage.thinking_tokens + sample.usage.answer_tokens
+        ended = sample.concluded and used == tokens[Origin.SAMPLED] + 1
+        lead, closings, logprobs = _layout(sample, ended=ended)
         tape = Tape(
             sample.text[skipped:],
-            tokens[Origin.SAMPLED] + tokens[Origin.FORCED],
+            tokens[Origin.SAMPLED] + tokens[Origin.FORCED] + (ended and len(closings) > 0),
             name=name,
             parent=parent,
             inherited=inherited,
@@ -115,15 +117,16 @@ class _RunReader:
             entry=before,
             lead=lead,
             closings=closings,
+            ended=ended,
             logprobs=logprobs,
             finish=sample.finish,
             error=sample.error,
             seconds_per_token=_pace(sample),
             estimated=sample.usage.estimated,
         )
+        self._know_thought(tape, sample)
         self._know_end(tape, sample)
         self._know_forced(tape, sample)
-        self._know_thought(tape, sample)
         chat = self._chat(sample) if parent is None or parent.chat is None else parent.chat
         self._recording.add(tape, chat, before)
         return tape
@@ -181,6 +184,7 @@ class _RunReader:
             if not tape.text.startswith(closing, char):
                 char = tape.text.rfind(closing)
             if char >= 0:
+                tape.know(start - tape.ended, char)
                 tape.know(start, char)
                 tape.know(stop, char + len(closing))
                 self._recording.vocabulary.add_text(closing, stop - start)
@@ -193,9 +197,11 @@ class _RunReader:
                 break
             left, place = left - (start - place), stop
         place, char = place + left, sample.thought_chars - tape.skipped
-        if not 0 < place < tape.tokens or char <= 0:
+        if not 0 < place < tape.tokens or char < 0:
             return
         tape.know(place, char)
+        if tape.closings and place >= tape.closings[0][0] - tape.ended:
+            return  # it was closed there, and what begins the answer was forced
         if self._card.thinking is not None:
             mark = tape.text.rfind(self._card.thinking.end, 0, char)
             if mark >= 0:
@@ -227,22 +233,30 @@ def _fork(parent: Tape, sample: Sample, inherited: int) -> tuple[Path, int]:
 
 
 def _layout(
-    sample: Sample,
+    sample: Sample, *, ended: bool
 ) -> tuple[int, tuple[tuple[int, int], ...], tuple[TokenLogprob | None, ...] | None]:
-    """Return how many of a sample's own tokens were forced first, which later, and log-probabilities."""
+    """Return how many of a sample's own tokens were forced first, which later, and log-probabilities.
+
+    ``ended``: it had ended its turn before it was made to conclude; the end of turn, which was taken back but
+    is on its bill, is put in again.
+    """
     lead = place = 0
     closings: list[tuple[int, int]] = []
     logprobs: list[TokenLogprob | None] = []
     for segment in sample.segments:
         if segment.origin is Origin.INHERITED:
             continue
+        forced = segment.origin is Origin.FORCED
+        if forced and place > lead and not closings and ended:
+            place += 1
+            logprobs.append(None)
         start, place = place, place + len(segment.token_ids)
         logprobs += segment.logprobs or [None] * (place - start)
-        if segment.origin is Origin.FORCED and start == lead:
+        if forced and start == lead:
             lead = place
-        elif segment.origin is Origin.FORCED and closings and closings[-1][1] == start:
+        elif forced and closings and closings[-1][1] == start:
             closings[-1] = (closings[-1][0], place)
-        elif segment.origin is Origin.FORCED:
+        elif forced:
             closings.append((start, place))
     known = any(segment.logprobs is not None for segment in sample.segments)
     return lead, tuple(closings), tuple(logprobs) if known else None

@@ -211,7 +211,7 @@ class _Playback:
         tape, start = self._found
         place = start + self._given
         until = tape.until(place)
-        if place == until and not (tape.tokens == tape.lead and tape.finish in {Finish.STOP, Finish.LENGTH}):
+        if place == until and not (tape.tokens == tape.lead and tape.ends_at(place)):
             return await self._go_beyond(tape, place)
         stop = min(place + self._engine._batch, until, start + self._spec.max_tokens)
         await self._wait_until(self._begin() + (stop - start) * tape.seconds_per_token)
@@ -275,11 +275,10 @@ class _Playback:
         self._engine._open.discard(self)
 
     def _finish(self, tape: Tape, stop: int) -> Finish | None:
-        at_end = stop == tape.tokens
-        if at_end and tape.finish is Finish.STOP and not self._spec.ignore_end:
-            return Finish.STOP
-        at_limit = self._given == self._spec.max_tokens
-        return Finish.LENGTH if at_limit or (at_end and tape.finish is Finish.LENGTH) else None
+        finish = tape.ends_at(stop)
+        if finish is Finish.STOP and not self._spec.ignore_end:
+            return finish
+        return Finish.LENGTH if finish is Finish.LENGTH or self._given == self._spec.max_tokens else None
 
     def _logprobs(self, tape: Tape, start: int, stop: int) -> tuple[TokenLogprob, ...] | None:
         """Return what was recorded, no more alternatives than were asked for; all tokens of a delta or none."""

@@ -78,8 +78,9 @@ class Tape(Strip):
     """The own tokens of one recorded sample, that is without those it inherited from its parent.
 
     ``entry`` is what comes before what it says: inherited tokens and the ``lead`` tokens of a forced text.
-    ``closings`` are stretches that were forced later. ``whole`` is the sample's text with what it inherited,
-    which is ``skipped`` characters long. ``seconds_per_token`` is how fast its own tokens came.
+    ``closings`` are stretches that were forced later; the turn had ``ended`` before the first. ``whole`` is the
+    sample's text with what it inherited, which is ``skipped`` characters long. ``seconds_per_token`` is how
+    fast its own tokens came.
     """
 
     name: str = ""
@@ -91,6 +92,7 @@ class Tape(Strip):
     entry: Path = ()
     lead: int = 0
     closings: tuple[tuple[int, int], ...] = ()
+    ended: bool = False
     logprobs: tuple[TokenLogprob | None, ...] | None = None
     finish: Finish | None = Finish.STOP
     error: str = ""
@@ -100,6 +102,12 @@ class Tape(Strip):
     def until(self, place: int) -> int:
         """Return up to which token the model itself goes on from ``place``."""
         return next((start for start, _ in self.closings if start >= place), self.tokens)
+
+    def ends_at(self, place: int) -> Finish | None:
+        """Return how the model ended at a token where it goes no further, if it did."""
+        if place == self.tokens and self.finish in {Finish.STOP, Finish.LENGTH}:
+            return self.finish
+        return Finish.STOP if self.ended and self.closings and place == self.closings[0][0] else None
 
     def after(self, place: int, forced: str) -> int | None:
         """Return where the tape is when ``forced`` comes after token ``place``; ``None``: not recorded."""

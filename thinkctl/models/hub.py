@@ -70,10 +70,8 @@ def local_snapshot(repo: str) -> Path | None:
         return None
     import huggingface_hub as hub
 
-    try:
-        return Path(str(hub.snapshot_download(repo, local_files_only=True)))
-    except (OSError, ValueError):
-        return None
+    config = hub.try_to_load_from_cache(repo, "config.json")
+    return Path(config).parent if isinstance(config, str) else None
 
 
 def snapshot(repo: str) -> Path:

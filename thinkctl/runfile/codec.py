@@ -86,7 +86,9 @@ def _check_truth(value: object) -> bool:
 
 
 def _dump_number(value: object) -> float | str:
-    number = value if isinstance(value, float) else _load_number(None if isinstance(value, str) else value)
+    if isinstance(value, str):
+        raise _wrong("a number", value)
+    number = value if isinstance(value, float) else _load_number(value)
     return number if math.isfinite(number) else _name_of_number(number)
 
 

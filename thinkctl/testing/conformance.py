@@ -164,7 +164,11 @@ async def stopping_and_continuing_changes_nothing(trial: Trial) -> None:
         stream = trial.stream()
         begun = (await _read(stream, least)).token_ids
         await _close(stream)
-        rest = await _run(trial, trial.greedy(trial.tokens - len(begun)), begun) if len(begun) < len(whole) else []
+        rest = (
+            await _run(trial, trial.greedy(trial.tokens - len(begun)), begun)
+            if len(begun) < len(whole)
+            else []
+        )
         _claim(
             begun + rest == whole,
             f"stopped after {len(begun)} tokens and continued: {begun} + {rest}, uninterrupted: {whole}",
@@ -193,10 +197,14 @@ async def a_stop_token_ends_and_comes_last(trial: Trial) -> None:
     stream = trial.stream(trial.greedy(stop_token_ids=(stop,)))
     read = await _read(stream)
     usage = await _close(stream)
-    _claim(read.token_ids == said[: said.index(stop) + 1], f"stop token {stop} in {said} left {read.token_ids}")
+    _claim(
+        read.token_ids == said[: said.index(stop) + 1], f"stop token {stop} in {said} left {read.token_ids}"
+    )
     _claim(read.finish is Finish.STOP, f"a stop token ended the stream with {read.finish}")
     overshoot = trial.engine.caps.overshoot
-    _claim(overshoot is None or usage.wasted_tokens <= overshoot, f"a stream that ended wasted tokens: {usage}")
+    _claim(
+        overshoot is None or usage.wasted_tokens <= overshoot, f"a stream that ended wasted tokens: {usage}"
+    )
 
 
 async def a_close_ends_the_work_and_is_counted(trial: Trial) -> None:
@@ -212,7 +220,9 @@ async def a_close_ends_the_work_and_is_counted(trial: Trial) -> None:
             f"{delivered} tokens were delivered, but the bill is {usage}",
         )
         _claim(usage.generated_tokens <= trial.tokens, f"more was decoded than granted: {usage}")
-        _claim(usage.prompt_tokens == len(trial.prompt), f"a prompt of {len(trial.prompt)} is billed as {usage}")
+        _claim(
+            usage.prompt_tokens == len(trial.prompt), f"a prompt of {len(trial.prompt)} is billed as {usage}"
+        )
         _claim(not (await _read(stream)).deltas, "a closed stream went on")
 
 
@@ -232,7 +242,10 @@ async def a_stream_nobody_awaited_costs_nothing(trial: Trial) -> None:
     before = await _idle(trial)
     stream = trial.stream()
     await asyncio.sleep(0)
-    _claim(not await _soon(stream.force(list(trial.prompt[:1])), "force()"), "a stream that had not begun was forced")
+    _claim(
+        not await _soon(stream.force(list(trial.prompt[:1])), "force()"),
+        "a stream that had not begun was forced",
+    )
     _claim(await _close(stream) == StreamUsage(), "a stream that was never awaited is billed")
     _claim(await _idle(trial) == before, "a stream that was never awaited was counted")
     _claim(not (await _read(stream)).deltas, "a stream that was closed before it began went on")
@@ -294,7 +307,9 @@ async def another_task_may_close(trial: Trial) -> None:
     usage = await _close(stream)
     read = await _soon(reader, "the reader of a closed stream")
     least = 1 + len(read.token_ids)
-    _claim(usage.generated_tokens >= least, f"at least {least} tokens were delivered, but the bill is {usage}")
+    _claim(
+        usage.generated_tokens >= least, f"at least {least} tokens were delivered, but the bill is {usage}"
+    )
     await _idle(trial)
 
 
@@ -331,8 +346,13 @@ async def logprobs_come_with_the_tokens(trial: Trial) -> None:
         for entry in entries:
             _claim(len(entry.top) == wanted, f"{wanted} alternatives were asked for, {len(entry.top)} came")
             _claim(max(entry.sampled, *entry.top, -math.inf) <= _CLOSE, f"a probability above 1: {entry}")
-            _claim(list(entry.top) == sorted(entry.top, reverse=True), f"alternatives are not in order: {entry}")
-            _claim(not entry.top or abs(entry.sampled - entry.top[0]) < _CLOSE, f"greedy, but not the best: {entry}")
+            _claim(
+                list(entry.top) == sorted(entry.top, reverse=True), f"alternatives are not in order: {entry}"
+            )
+            _claim(
+                not entry.top or abs(entry.sampled - entry.top[0]) < _CLOSE,
+                f"greedy, but not the best: {entry}",
+            )
 
 
 async def forced_tokens_come_out_and_are_marked(trial: Trial) -> None:
@@ -341,20 +361,28 @@ async def forced_tokens_come_out_and_are_marked(trial: Trial) -> None:
     if not longest:
         stream = trial.stream()
         await _read(stream, 1)
-        _claim(not await _soon(stream.force(list(trial.prompt[:1])), "force()"), "forced though caps.force is 0")
+        _claim(
+            not await _soon(stream.force(list(trial.prompt[:1])), "force()"), "forced though caps.force is 0"
+        )
         await _close(stream)
         return
     forced = list(trial.prompt[: min(longest, len(trial.prompt), trial.tokens // 4)])
     stream = trial.stream()
     read = await _read(stream, 2)
-    _claim(await _soon(stream.force(forced), "force()"), f"refused to force {len(forced)} tokens in a running stream")
+    _claim(
+        await _soon(stream.force(forced), "force()"),
+        f"refused to force {len(forced)} tokens in a running stream",
+    )
     read.deltas += (await _read(stream)).deltas
     usage = await _close(stream)
     marked = [token for delta in read.deltas if delta.forced for token in delta.token_ids]
     _claim(marked == forced, f"{forced} was forced, {marked} came out marked")
     first = next(place for place, delta in enumerate(read.deltas) if delta.forced)
     last = max(place for place, delta in enumerate(read.deltas) if delta.forced)
-    _claim(all(delta.forced for delta in read.deltas[first : last + 1]), "sampled tokens came between forced ones")
+    _claim(
+        all(delta.forced for delta in read.deltas[first : last + 1]),
+        "sampled tokens came between forced ones",
+    )
     _claim(
         usage.generated_tokens == len(read.token_ids) + usage.wasted_tokens,
         f"forced tokens are not on the bill: {usage} for {len(read.token_ids)} tokens",
@@ -392,7 +420,10 @@ async def many_streams_run_at_once(trial: Trial) -> None:
     _claim(lengths == [trial.tokens] * trial.at_once, f"streams of {trial.tokens} tokens brought {lengths}")
     if trial.repeats:
         alone = await _run(trial)
-        _claim(all(read.token_ids == alone for read in reads), "a stream says something else in company than alone")
+        _claim(
+            all(read.token_ids == alone for read in reads),
+            "a stream says something else in company than alone",
+        )
     await _idle(trial)
 
 
@@ -412,7 +443,9 @@ def _reconcile(before: EngineCounters, after: EngineCounters, bills: Sequence[St
     if None not in cached and before.prompt_tokens is not None and after.prompt_tokens is not None:
         counted = after.prompt_tokens - before.prompt_tokens
         billed = sum(bill.prompt_tokens for bill in bills) - known
-        _claim(counted == billed, f"the engine computed {counted} prompt tokens, the bills say {billed}: {bills}")
+        _claim(
+            counted == billed, f"the engine computed {counted} prompt tokens, the bills say {billed}: {bills}"
+        )
 
 
 async def the_bills_add_up_to_the_counters(trial: Trial) -> None:
@@ -459,7 +492,9 @@ async def what_does_not_fit_the_context_is_refused(trial: Trial) -> None:
         trial.stream(trial.greedy(context))
     except ContextExceeded:
         return
-    raise AssertionError(f"a prompt of {len(trial.prompt)} and max_tokens={context} fit a context of {context}")
+    raise AssertionError(
+        f"a prompt of {len(trial.prompt)} and max_tokens={context} fit a context of {context}"
+    )
 
 
 async def an_empty_prompt_does_no_harm(trial: Trial) -> None:
@@ -518,8 +553,12 @@ async def scoring_leaves_other_streams_alone(trial: Trial) -> None:
     read, _ = await _soon(asyncio.gather(_read(stream), score()), "scoring beside a stream")
     await _close(stream)
     for one, other in zip(expected, read.logprobs, strict=True):
-        apart = max(abs(a - b) for a, b in zip((one.sampled, *one.top), (other.sampled, *other.top), strict=True))
-        _claim(apart < 10 * _CLOSE, f"scoring changed the log-probabilities of another stream: {one}, {other}")
+        apart = max(
+            abs(a - b) for a, b in zip((one.sampled, *one.top), (other.sampled, *other.top), strict=True)
+        )
+        _claim(
+            apart < 10 * _CLOSE, f"scoring changed the log-probabilities of another stream: {one}, {other}"
+        )
 
 
 CHECKS: Final[Mapping[str, Check]] = MappingProxyType(

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, final
 
 import vllm
-from tqdm.auto import tqdm
+from tqdm.std import tqdm
 from vllm import SamplingParams
 from vllm.distributed import cleanup_dist_env_and_memory
 from vllm.engine.arg_utils import AsyncEngineArgs, EngineArgs
@@ -46,22 +46,58 @@ _FINISH: Final = {"stop": Finish.STOP, "length": Finish.LENGTH}
 
 _NEEDED: Final[Mapping[type, Sequence[str]]] = {
     SamplingParams: (
-        "allowed_token_ids", "bad_words", "detokenize", "extra_args", "frequency_penalty", "ignore_eos",
-        "logprob_token_ids", "logprobs", "max_tokens", "min_p", "min_tokens", "n", "output_kind",
-        "presence_penalty", "repetition_penalty", "seed", "stop", "stop_token_ids", "temperature", "top_k", "top_p",
+        "allowed_token_ids",
+        "bad_words",
+        "detokenize",
+        "extra_args",
+        "frequency_penalty",
+        "ignore_eos",
+        "logprob_token_ids",
+        "logprobs",
+        "max_tokens",
+        "min_p",
+        "min_tokens",
+        "n",
+        "output_kind",
+        "presence_penalty",
+        "repetition_penalty",
+        "seed",
+        "stop",
+        "stop_token_ids",
+        "temperature",
+        "top_k",
+        "top_p",
     ),
     AsyncEngineArgs: (
-        "async_scheduling", "block_size", "disable_log_stats", "dtype", "enable_logging_iteration_details",
-        "enable_prefix_caching", "enforce_eager", "kv_cache_memory_bytes", "logits_processors", "max_logprobs",
-        "max_model_len", "max_num_seqs", "model", "scheduling_policy", "seed", "use_tqdm_on_load",
+        "async_scheduling",
+        "block_size",
+        "disable_log_stats",
+        "dtype",
+        "enable_logging_iteration_details",
+        "enable_prefix_caching",
+        "enforce_eager",
+        "kv_cache_memory_bytes",
+        "logits_processors",
+        "max_logprobs",
+        "max_model_len",
+        "max_num_seqs",
+        "model",
+        "scheduling_policy",
+        "seed",
+        "use_tqdm_on_load",
         "worker_extension_cls",
     ),
     SchedulerStats: (
-        "iteration_details", "num_running_reqs", "num_skipped_waiting_reqs", "num_waiting_reqs",
+        "iteration_details",
+        "num_running_reqs",
+        "num_skipped_waiting_reqs",
+        "num_waiting_reqs",
         "prefix_cache_stats",
     ),
     SchedulerIterationDetails: (
-        "num_ctx_tokens", "num_generation_requests", "num_generation_tokens",
+        "num_ctx_tokens",
+        "num_generation_requests",
+        "num_generation_tokens",
     ),
     PrefixCacheStats: ("hits", "requests"),
 }
@@ -194,10 +230,18 @@ def shut_lockstep(llm: LLMEngine | None) -> None:
         _in_process -= 1
         if _in_process == 0:
             cleanup_dist_env_and_memory()  # its process group has threads
-            if (monitor := tqdm.monitor) is not None:
-                monitor.exit()  # and so has the progress bar that was not shown
-                tqdm.monitor = None
+            _stop_progress(tqdm)  # and so have the progress bars that were not shown
         gc.unfreeze()  # vLLM froze its objects at start-up; without this they would never be collected
+
+
+def _stop_progress(kind: type[tqdm[Any]]) -> None:
+    """End the monitor threads of progress bars: each class may have one."""
+    monitor = vars(kind).get("monitor")
+    if monitor is not None:
+        monitor.exit()
+        kind.monitor = None
+    for heir in kind.__subclasses__():
+        _stop_progress(heir)
 
 
 def unfinished(llm: LLMEngine) -> int:

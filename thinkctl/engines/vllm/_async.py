@@ -53,7 +53,9 @@ class VllmEngine(BaseEngine):
     def _counts(self, facts: Facts) -> bool:
         return facts.steerable
 
-    def _make(self, prompt: tuple[int, ...], spec: GenerationSpec, score: tuple[int, ...] | None) -> BaseStream:
+    def _make(
+        self, prompt: tuple[int, ...], spec: GenerationSpec, score: tuple[int, ...] | None
+    ) -> BaseStream:
         return _Stream(self, prompt, spec, score)
 
     async def counters(self) -> EngineCounters:
@@ -113,9 +115,13 @@ class VllmEngine(BaseEngine):
             config, facts = adapter.configure(self._settings, lockstep=False)
             self._tally = adapter.Tally()
             try:
-                self._llm = adapter.open_async(config, self._tally)  # kept in no local: frames outlive their calls
+                self._llm = adapter.open_async(
+                    config, self._tally
+                )  # kept in no local: frames outlive their calls
             except Exception as error:
-                raise EngineUnavailable(f"vLLM {facts.version} could not load {self._model}: {error}") from error
+                raise EngineUnavailable(
+                    f"vLLM {facts.version} could not load {self._model}: {error}"
+                ) from error
         self._settle_facts(facts)
 
     # --------------------------------------------------------------------------------- talking to the engine
@@ -145,7 +151,9 @@ class VllmEngine(BaseEngine):
         assert self._facts is not None
         await self._llm.abort(request_id, internal=True)
         if not self._facts.steerable:
-            await self._guarded(self._llm.engine_core.call_utility_async("has_work"))  # so that it is done with it
+            await self._guarded(
+                self._llm.engine_core.call_utility_async("has_work")
+            )  # so that it is done with it
             return None
         settled = await self._settle(key)
         if settled is not None and settled[0] == 0:

@@ -16,7 +16,13 @@ from weakref import WeakSet
 from thinkctl.engines.vllm._intake import Intake
 from thinkctl.engines.vllm._settings import Facts, Settings, fit, looks_like_cpu
 from thinkctl.engines.vllm._tokenizer import FolderTokenizer
-from thinkctl.errors import ConfigurationError, ContextExceeded, EngineUnavailable, RequestFailed, ThinkctlError
+from thinkctl.errors import (
+    ConfigurationError,
+    ContextExceeded,
+    EngineUnavailable,
+    RequestFailed,
+    ThinkctlError,
+)
 from thinkctl.types import (
     Capabilities,
     Delta,
@@ -138,7 +144,9 @@ class BaseEngine(ABC):
         """Load the model. The first stream does it otherwise. May be called again."""
 
     @abstractmethod
-    def _make(self, prompt: tuple[int, ...], spec: GenerationSpec, score: tuple[int, ...] | None) -> BaseStream:
+    def _make(
+        self, prompt: tuple[int, ...], spec: GenerationSpec, score: tuple[int, ...] | None
+    ) -> BaseStream:
         """Return a stream that has not begun."""
 
     @abstractmethod
@@ -238,7 +246,9 @@ class BaseEngine(ABC):
         if self._vocabulary is not None:
             wrong = next((token for token in token_ids if not 0 <= token < self._vocabulary), None)
             if wrong is not None:
-                raise ConfigurationError(f"{what} holds id {wrong}; the model's vocabulary is 0 to {self._vocabulary - 1}")
+                raise ConfigurationError(
+                    f"{what} holds id {wrong}; the model's vocabulary is 0 to {self._vocabulary - 1}"
+                )
 
     def _settle_facts(self, facts: Facts) -> None:
         self._facts, self._context, self._vocabulary = facts, facts.context, facts.vocabulary
@@ -369,7 +379,9 @@ class BaseStream(ABC):
         intake, engine = self.intake, self._engine
         facts = engine._facts
         assert facts is not None
-        known = StreamUsage(len(self.prompt), intake.cached, intake.arrived, intake.arrived - intake.delivered)
+        known = StreamUsage(
+            len(self.prompt), intake.cached, intake.arrived, intake.arrived - intake.delivered
+        )
         by_itself = intake.finish is not None
         if by_itself and not (facts.asynchronous and intake.finish is Finish.STOP):
             return known
@@ -381,7 +393,9 @@ class BaseStream(ABC):
             return replace(known, estimated=True)
         if not engine._counts(facts):
             computed = min(intake.arrived + engine._overshoot(facts), self.spec.max_tokens)
-            return StreamUsage(len(self.prompt), intake.cached, computed, computed - intake.delivered, estimated=True)
+            return StreamUsage(
+                len(self.prompt), intake.cached, computed, computed - intake.delivered, estimated=True
+            )
         if settled is None:
             return known if by_itself or intake.arrived else StreamUsage()
         computed, cached = settled

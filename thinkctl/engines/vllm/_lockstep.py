@@ -79,7 +79,9 @@ class VllmLockstep(BaseEngine):
     async def rewind(self, seed: int | None = None) -> None:
         """Start the random numbers anew and empty the prefix cache. Raises ``ConfigurationError`` if streams run."""
         await self.start()
-        await _from(self._thread.submit(lambda: self._thread.rewind(self._settings.seed if seed is None else seed)))
+        await _from(
+            self._thread.submit(lambda: self._thread.rewind(self._settings.seed if seed is None else seed))
+        )
 
     def _overshoot(self, facts: Facts) -> int:
         return 0
@@ -87,7 +89,9 @@ class VllmLockstep(BaseEngine):
     def _counts(self, facts: Facts) -> bool:
         return True
 
-    def _make(self, prompt: tuple[int, ...], spec: GenerationSpec, score: tuple[int, ...] | None) -> BaseStream:
+    def _make(
+        self, prompt: tuple[int, ...], spec: GenerationSpec, score: tuple[int, ...] | None
+    ) -> BaseStream:
         return _Stream(self, prompt, spec, score)
 
     async def counters(self) -> EngineCounters:
@@ -293,9 +297,13 @@ class _Thread(threading.Thread):
             self._tally = adapter.Tally()
             self._opened = True
             try:
-                self._llm = adapter.open_lockstep(config, self._tally)  # in no local: frames outlive their calls
+                self._llm = adapter.open_lockstep(
+                    config, self._tally
+                )  # in no local: frames outlive their calls
             except Exception as error:
-                raise EngineUnavailable(f"vLLM {facts.version} could not load {self._settings.model}: {error}") from error
+                raise EngineUnavailable(
+                    f"vLLM {facts.version} could not load {self._settings.model}: {error}"
+                ) from error
         if facts.steerable and not all(self._llm.collective_rpc("thinkctl_attach")):
             raise ConfigurationError(f"vLLM {facts.version} did not load thinkctl's logits processor")
         self._facts = facts
@@ -316,7 +324,9 @@ class _Thread(threading.Thread):
             return None
         now = time.monotonic()
         idle = [member.since for member in self._members.values() if not member.waits]
-        return max((since + self._patience - now for since in idle if since + self._patience > now), default=0.0)
+        return max(
+            (since + self._patience - now for since in idle if since + self._patience > now), default=0.0
+        )
 
     def _quiet(self) -> bool:
         """Let each event loop run what is ready; say whether nothing was submitted meanwhile."""
@@ -397,7 +407,9 @@ class _Thread(threading.Thread):
         assert self._facts is not None
         if not self._facts.steerable:
             return arrived, None
-        answers: list[dict[str, tuple[int, int | None]]] = self._llm.collective_rpc("thinkctl_settle", args=([key],))
+        answers: list[dict[str, tuple[int, int | None]]] = self._llm.collective_rpc(
+            "thinkctl_settle", args=([key],)
+        )
         counts = [answer[key] for answer in answers if key in answer]
         if not counts:
             return None

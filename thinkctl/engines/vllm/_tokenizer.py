@@ -21,7 +21,9 @@ class FolderTokenizer:
         self._model = model
         self._inner: Any = AutoTokenizer.from_pretrained(model)
         added = self._inner.added_tokens_decoder
-        special = {token for token, entry in added.items() if entry.special} | set(self._inner.all_special_ids)
+        special = {token for token, entry in added.items() if entry.special} | set(
+            self._inner.all_special_ids
+        )
         texts = () if marks is None else (marks.start, marks.end)
         kept = {token for token, entry in added.items() if entry.content in texts}
         self._hidden = frozenset(special - kept)
@@ -52,5 +54,7 @@ class FolderTokenizer:
         try:
             text: str = self._inner.apply_chat_template(turns, add_generation_prompt=True, tokenize=False)
         except Exception as error:  # templates raise what they like
-            raise ConfigurationError(f"the chat template of {self._model} refuses these messages: {error}") from error
+            raise ConfigurationError(
+                f"the chat template of {self._model} refuses these messages: {error}"
+            ) from error
         return self.encode(text)

@@ -117,7 +117,10 @@ class Steering(LogitsProcessor):
             if score is not None:
                 _active[key] = watched
             self._drop_oldest()
-        watched.owner, watched.output = self, output  # a request that was preempted comes back with its tokens
+        watched.owner, watched.output = (
+            self,
+            output,
+        )  # a request that was preempted comes back with its tokens
         self._place(row, watched)
         return watched
 
@@ -169,7 +172,9 @@ class WorkerExtension:
         A key that is missing in the answer was never scheduled.
         """
         gone = {key: _forget(key) for key in keys}
-        return {key: [watched.computed, watched.cached] for key, watched in gone.items() if watched is not None}
+        return {
+            key: [watched.computed, watched.cached] for key, watched in gone.items() if watched is not None
+        }
 
     def thinkctl_force(self, key: str, token_ids: list[int]) -> int | None:
         """Make a stream emit these tokens; return the index of the first, or ``None`` if it is not here."""
