@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
@@ -14,12 +14,19 @@ if ROOT not in sys.path:  # so that ``tests.controller.rig`` is found however py
 
 from tests.controller.rig import never_stuck, watched  # noqa: E402
 
-_PATIENCE = 60.0
+_PATIENCE = 30.0
 """Real seconds after which a test is stuck: the slowest takes a few, on a machine that may be busy."""
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Generator[None, None, None]:
+    """Fail a test that hangs."""
+    with never_stuck(_PATIENCE):
+        return (yield)
 
 
 @pytest.fixture(autouse=True)
 def _guard() -> Iterator[None]:
-    """Fail a test that hangs, or in which a ledger was overdrawn for a moment or kept a reservation."""
-    with never_stuck(_PATIENCE), watched():
+    """Fail a test in which a ledger was overdrawn for a moment or kept a reservation."""
+    with watched():
         yield

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -21,7 +22,8 @@ from thinkctl.protocols import Engine, StoppingPolicy, Strategy
 from thinkctl.runfile import Recorded, RecordedSample, read_pool, write
 from thinkctl.stopping import AdaptiveConsistency
 from thinkctl.strategies import ChainOfThought, SelfConsistency, ZeroShot
-from thinkctl.testing import Script, ScriptedEngine, history_of, run
+from thinkctl.testing import Script, ScriptedEngine, history_of, run, sample_of
+from thinkctl.testing.conformance import CHECKS, Check, Trial
 from thinkctl.types import (
     Budget,
     Capabilities,
@@ -361,7 +363,10 @@ def test_a_thought_that_was_closed_ends_there_as_truncated() -> None:
 
 def test_text_that_was_forced_is_found_even_where_the_card_does_not_tell_it() -> None:
     stranger = replace(
-        CONCLUDED, text=CONCLUDED.text.replace("The final answer", "In short, it"), thought_chars=0
+        CONCLUDED,
+        text=CONCLUDED.text.replace("The final answer", "In short, it"),
+        thought_chars=0,
+        usage=Usage(),
     )
     engine = ReplayEngine([run_of(stranger)], card=THINKER)
     ids, _, _ = run(play(engine, prompt_of(engine)))
@@ -448,6 +453,34 @@ def test_a_sample_without_tokens_ends_as_it_did() -> None:
 
 
 # ---------------------------------------------------------------------------------------- as any other engine
+
+
+@functools.cache
+def long_samples() -> Run:
+    text = "one two three four five " * 8
+    history = history_of(*(replace(sample_of("4", thought=text, logprobs=-0.5), index=n) for n in range(60)))
+    return Run(history, None, None, StopReason.DONE, "", Receipt())
+
+
+def on_trial(*, repeats: bool, **options: Any) -> Trial:
+    """An engine with many long samples, asked for new ones, or to go on with the first."""
+    engine = ReplayEngine([long_samples()], card=ModelCard(name="m", context=400), **options)
+    prompt = engine.tokenizer.chat(long_samples().history.problem.messages)
+    if repeats:
+        prompt += run(play(engine, prompt, GenerationSpec(max_tokens=1)))[0]
+    return Trial(engine, prompt, repeats=repeats)
+
+
+@pytest.mark.parametrize("check", CHECKS.values(), ids=CHECKS)
+@pytest.mark.parametrize("repeats", [True, False], ids=["one sample", "many samples"])
+@pytest.mark.parametrize("tokens", [1, None], ids=["token by token", "many at once"])
+def test_it_keeps_the_promises_of_an_engine(check: Check, repeats: bool, tokens: int | None) -> None:
+    trial = on_trial(repeats=repeats, tokens_per_delta=tokens)
+
+    async def on_a_loop() -> None:
+        await check(trial)
+
+    run(on_a_loop())
 
 
 def test_it_says_what_it_can_do() -> None:

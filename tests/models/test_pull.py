@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from thinkctl.errors import MissingExtra
 from thinkctl.models import (
     BadModelFolder,
     CatalogueEntry,
@@ -283,3 +284,15 @@ def test_a_pip_is_found_though_the_environment_has_none(has, tmp_path, monkeypat
         expected = [sys.executable, str(bundled[0] / "pip")]
     monkeypatch.setenv("PATH", str(tmp_path))
     assert pip_command() == expected
+
+
+def test_a_library_that_the_conversion_lacks_is_named_before_anything_is_fetched(
+    cache, entry, payload, monkeypatch
+):
+    monkeypatch.setattr(
+        "thinkctl.models.convert.find_spec", lambda name: None if name == "gguf" else find_spec(name)
+    )
+    calls: list[str] = []
+    with pytest.raises(MissingExtra, match=r"needs gguf: pip install 'thinkctl\[transformers\]'"):
+        pull(entry, sources=[source_of(payload, calls)])
+    assert calls == []

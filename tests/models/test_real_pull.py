@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from thinkctl.models import card_for, entry_for, path, pull, verify
+from thinkctl.models import ConversionFailed, card_for, entry_for, path, pull, verify
+from thinkctl.models.convert import convert_gguf
 
 pytestmark = [pytest.mark.engine, pytest.mark.filterwarnings("ignore")]
 
@@ -30,3 +31,10 @@ def test_its_tokenizer_renders_and_ends_a_turn_as_the_official_one(folder):
     assert tokenizer.encode("<|im_start|><|endoftext|><|im_end|>", add_special_tokens=False) == [1, 0, 2]
     assert (tokenizer.eos_token, tokenizer.eos_token_id) == ("<|im_end|>", 2)
     assert transformers.GenerationConfig.from_pretrained(folder).eos_token_id == 2
+
+
+def test_a_file_that_is_no_gguf_ends_with_the_converter_s_own_words(tmp_path):
+    (tmp_path / "model.gguf").write_bytes(b"GGUF, but no more")
+    (tmp_path / "made").mkdir()
+    with pytest.raises(ConversionFailed, match=r"smollm2-135m-instruct: converting .* failed \(exit 1\): ."):
+        convert_gguf(entry_for("test"), tmp_path / "model.gguf", tmp_path / "made")

@@ -23,7 +23,7 @@ __all__ = ["demo", "tasks_of_demo"]
 
 _TOKENS_PER_SAMPLE: Final = 400
 """Generated tokens that a problem's budget has for each allowed sample; the small model takes about 300."""
-_SECONDS: Final = 100
+_SECONDS: Final = 120
 """For each problem. All are solved at the same time, so this is the wall of each half of the demo."""
 _LONGEST_TITLE: Final = 70
 

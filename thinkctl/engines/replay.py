@@ -214,11 +214,13 @@ class _Playback:
         if place == until and not (tape.tokens == tape.lead and tape.ends_at(place)):
             return await self._go_beyond(tape, place)
         stop = min(place + self._engine._batch, until, start + self._spec.max_tokens)
+        named = {token - tape.first + 1 for token in self._spec.stop_token_ids}
+        stop = min([stop, *(end for end in named if end > place)])
         await self._wait_until(self._begin() + (stop - start) * tape.seconds_per_token)
         self._check()
         self._given += stop - place
         self._engine._generated_tokens += stop - place
-        finish = self._finish(tape, stop)
+        finish = Finish.STOP if stop in named else self._finish(tape, stop)
         if finish is not None:
             self._end()
         return Delta(tape.ids(place, stop), self._logprobs(tape, place, stop), finish)

@@ -10,20 +10,23 @@ import gc
 import inspect
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Final, final
+from typing import Any, Final
 
 import vllm
 from tqdm.std import tqdm
 from vllm import SamplingParams
 from vllm.distributed import cleanup_dist_env_and_memory
-from vllm.engine.arg_utils import AsyncEngineArgs, EngineArgs
+from vllm.engine.arg_utils import AsyncEngineArgs
 from vllm.inputs import tokens_input
 from vllm.outputs import RequestOutput
 from vllm.platforms import current_platform
 from vllm.sampling_params import RequestOutputKind
 from vllm.v1.engine.async_llm import AsyncLLM
+from vllm.v1.engine.core import EngineCoreProc
+from vllm.v1.engine.core_client import AsyncMPClient
 from vllm.v1.engine.exceptions import EngineDeadError
 from vllm.v1.engine.llm_engine import LLMEngine
+from vllm.v1.engine.output_processor import RequestOutputCollector
 from vllm.v1.executor import Executor
 from vllm.v1.metrics.loggers import StatLoggerBase
 from vllm.v1.metrics.stats import PrefixCacheStats, SchedulerIterationDetails, SchedulerStats
@@ -31,90 +34,64 @@ from vllm.v1.metrics.stats import PrefixCacheStats, SchedulerIterationDetails, S
 from thinkctl.engines.vllm import steer
 from thinkctl.engines.vllm._intake import Piece
 from thinkctl.engines.vllm._settings import SUPPORTED, Facts, Settings
+from thinkctl.engines.vllm._tally import Tally
 from thinkctl.errors import ConfigurationError
-from thinkctl.types import EngineCounters, Finish, GenerationSpec, TokenLogprob
+from thinkctl.types import Finish, GenerationSpec, TokenLogprob
 
-__all__ = ["AsyncLLM", "EngineDeadError", "LLMEngine", "Tally", "check", "configure", "on_cpu"]
+__all__ = [
+    "EngineDeadError",
+    "check",
+    "configure",
+    "open_async",
+    "open_lockstep",
+    "piece",
+    "prompt",
+    "sampling",
+    "scores_of",
+    "shut_lockstep",
+    "unfinished",
+]
 
 VERSION: Final[str] = vllm.__version__
 
-_guard: Final = threading.Lock()
-_in_process = 0
-"""Lock-step engines in this process; guarded."""
+_OURS: Final = ("enable_logging_iteration_details", "worker_extension_cls", "model", "data_parallel_size")
+"""Arguments of vLLM's engine that ``extra`` may not set: thinkctl could not keep its promises."""
 
 _FINISH: Final = {"stop": Finish.STOP, "length": Finish.LENGTH}
 
-_NEEDED: Final[Mapping[type, Sequence[str]]] = {
-    SamplingParams: (
-        "allowed_token_ids",
-        "bad_words",
-        "detokenize",
-        "extra_args",
-        "frequency_penalty",
-        "ignore_eos",
-        "logprob_token_ids",
-        "logprobs",
-        "max_tokens",
-        "min_p",
-        "min_tokens",
-        "n",
-        "output_kind",
-        "presence_penalty",
-        "repetition_penalty",
-        "seed",
-        "stop",
-        "stop_token_ids",
-        "temperature",
-        "top_k",
-        "top_p",
-    ),
-    AsyncEngineArgs: (
-        "async_scheduling",
-        "block_size",
-        "disable_log_stats",
-        "dtype",
-        "enable_logging_iteration_details",
-        "enable_prefix_caching",
-        "enforce_eager",
-        "kv_cache_memory_bytes",
-        "logits_processors",
-        "max_logprobs",
-        "max_model_len",
-        "max_num_seqs",
-        "model",
-        "scheduling_policy",
-        "seed",
-        "use_tqdm_on_load",
-        "worker_extension_cls",
-    ),
-    SchedulerStats: (
-        "iteration_details",
-        "num_running_reqs",
-        "num_skipped_waiting_reqs",
-        "num_waiting_reqs",
-        "prefix_cache_stats",
-    ),
-    SchedulerIterationDetails: (
-        "num_ctx_tokens",
-        "num_generation_requests",
-        "num_generation_tokens",
-    ),
-    PrefixCacheStats: ("hits", "requests"),
+_NEEDED: Final[Mapping[type, str]] = {
+    SamplingParams: "detokenize extra_args frequency_penalty ignore_eos logprob_token_ids logprobs max_tokens min_p "
+    "min_tokens n output_kind presence_penalty repetition_penalty seed stop stop_token_ids temperature top_k top_p",
+    AsyncEngineArgs: "async_scheduling block_size dtype enable_logging_iteration_details enable_prefix_caching "
+    "enforce_eager kv_cache_memory_bytes logits_processors max_logprobs max_model_len max_num_seqs model "
+    "scheduling_policy seed use_tqdm_on_load worker_extension_cls",
+    SchedulerStats: "iteration_details num_running_reqs num_skipped_waiting_reqs num_waiting_reqs prefix_cache_stats",
+    SchedulerIterationDetails: "num_ctx_tokens num_generation_requests num_generation_tokens",
+    PrefixCacheStats: "hits requests",
+    EngineCoreProc: "has_work",
+    RequestOutputCollector: "get_nowait",
 }
-"""Fields of vLLM's values that are read or written here."""
+"""Fields and methods of vLLM's classes that are used here and in the drivers."""
 
-_CALLED: Final[Sequence[tuple[Callable[..., Any], Sequence[str]]]] = (
-    (AsyncLLM.add_request, ("request_id", "prompt", "params", "priority")),
-    (AsyncLLM.abort, ("request_id", "internal")),
-    (AsyncLLM.collective_rpc, ("method", "args")),
-    (AsyncLLM.shutdown, ("timeout",)),
-    (LLMEngine.add_request, ("request_id", "prompt", "params", "priority")),
-    (LLMEngine.abort_request, ("request_ids", "internal")),
-    (LLMEngine.collective_rpc, ("method", "args")),
-    (LLMEngine.reset_prefix_cache, ()),
-    (StatLoggerBase.record, ("scheduler_stats", "iteration_stats", "mm_cache_stats", "engine_idx")),
+_CALLED: Final[Sequence[tuple[Callable[..., Any], str]]] = (
+    (AsyncLLM.__init__, "vllm_config executor_class log_stats log_requests stat_loggers"),
+    (AsyncLLM.add_request, "request_id prompt params priority"),
+    (AsyncLLM.abort, "request_id internal"),
+    (AsyncLLM.collective_rpc, "method args"),
+    (AsyncLLM.shutdown, "timeout"),
+    (AsyncMPClient.call_utility_async, "method"),
+    (LLMEngine.__init__, "vllm_config executor_class log_stats stat_loggers multiprocess_mode"),
+    (LLMEngine.add_request, "request_id prompt params priority"),
+    (LLMEngine.abort_request, "request_ids internal"),
+    (LLMEngine.collective_rpc, "method args"),
+    (LLMEngine.reset_prefix_cache, ""),
+    (StatLoggerBase.record, "scheduler_stats iteration_stats mm_cache_stats engine_idx"),
 )
-"""Functions of vLLM that are called or overridden here, with their arguments."""
+"""Functions of vLLM that are called or overridden, with their arguments."""
+
+_guard: Final = threading.Lock()
+_in_process: Final[set[int]] = set()
+"""Lock-step engines that share this process, by identity of their configuration."""
 
 
 def check() -> None:
@@ -122,73 +99,77 @@ def check() -> None:
     missing = [
         f"{owner.__name__}.{name}"
         for owner, names in _NEEDED.items()
-        for name in names
+        for name in names.split()
         if name not in getattr(owner, "__annotations__", {}) and not hasattr(owner, name)
     ]
     missing += [
         f"{function.__qualname__}({name}=)"
         for function, names in _CALLED
-        for name in names
+        for name in names.split()
         if name not in inspect.signature(function).parameters
     ]
+    mailbox = vars(RequestOutputCollector(RequestOutputKind.DELTA, ""))
+    missing += [
+        f"{RequestOutputCollector.__name__}.{name}" for name in ("output", "ready") if name not in mailbox
+    ]
+    _refuse(missing)
+
+
+def _refuse(missing: Sequence[str]) -> None:
     if missing:
         raise ConfigurationError(
             f"vLLM {VERSION} lacks what thinkctl relies on: {', '.join(missing)}; install vllm{SUPPORTED}"
         )
 
 
-def on_cpu() -> bool:
-    """Say whether vLLM computes on the processor."""
-    return bool(current_platform.is_cpu())
-
-
 def configure(settings: Settings, *, lockstep: bool) -> tuple[Any, Facts]:
     """Return vLLM's configuration and what follows from it. Raises ``ConfigurationError`` if vLLM refuses it."""
-    arguments = _arguments(settings, lockstep=lockstep)
+    if wrong := [name for name in _OURS if name in settings.extra]:
+        raise ConfigurationError(f"extra sets {wrong[0]!r}, which is thinkctl's to set; leave it out")
+    cpu = bool(current_platform.is_cpu())
     try:
-        config = AsyncEngineArgs(**arguments).create_engine_config()
-    except (TypeError, ValueError) as error:
-        raise ConfigurationError(f"vLLM {VERSION} refuses to load {settings.model}: {error}") from error
-    parallel = config.parallel_config
+        config = AsyncEngineArgs(**_arguments(settings, cpu=cpu, lockstep=lockstep)).create_engine_config()
+    except Exception as error:  # noqa: BLE001 - vLLM and transformers refuse with any kind of error
+        raise ConfigurationError(f"vLLM {VERSION} refuses {settings.model}: {error}") from error
     steerable = not (
         config.use_v2_model_runner
         or config.speculative_config is not None
-        or parallel.data_parallel_size > 1
-        or parallel.pipeline_parallel_size > 1
+        or config.parallel_config.pipeline_parallel_size > 1
     )
     if steerable:
         own = f"{steer.__name__}:{steer.Steering.__name__}"
         config.model_config.logits_processors = [*(config.model_config.logits_processors or ()), own]
+    cache = config.cache_config
     return config, Facts(
         version=VERSION,
-        cpu=on_cpu(),
+        cpu=cpu,
         steerable=steerable,
         asynchronous=bool(config.scheduler_config.async_scheduling),
         context=int(config.model_config.max_model_len),
         vocabulary=int(config.model_config.get_vocab_size()),
-        block=int(config.cache_config.block_size) if config.cache_config.enable_prefix_caching else 0,
+        block=int(cache.block_size) if cache.enable_prefix_caching else 0,
         streams=int(config.scheduler_config.max_num_seqs),
         logprobs=int(config.model_config.max_logprobs),
     )
 
 
-def _arguments(settings: Settings, *, lockstep: bool) -> dict[str, Any]:
+def _arguments(settings: Settings, *, cpu: bool, lockstep: bool) -> dict[str, Any]:
     arguments: dict[str, Any] = {
-        "model": str(settings.model),
+        "model": settings.model,
         "dtype": settings.dtype,
         "max_model_len": settings.context,
         "max_num_seqs": settings.streams,
         "seed": settings.seed,
         "max_logprobs": settings.logprobs,
+        "kv_cache_memory_bytes": settings.kv_cache_bytes,
+        "block_size": settings.block,
         "enable_prefix_caching": True,
         "scheduling_policy": "priority",
         "enable_logging_iteration_details": True,
         "use_tqdm_on_load": False,
         "worker_extension_cls": f"{steer.__name__}.{steer.WorkerExtension.__name__}",
-        "kv_cache_memory_bytes": settings.kv_cache_bytes,
-        "block_size": settings.block,
     }
-    if on_cpu():
+    if cpu:
         arguments["enforce_eager"] = True
     if lockstep:
         arguments["async_scheduling"] = False  # nothing is in flight when the driver looks: that is its point
@@ -197,38 +178,39 @@ def _arguments(settings: Settings, *, lockstep: bool) -> dict[str, Any]:
 
 def open_async(config: Any, tally: Tally) -> AsyncLLM:
     """Start an engine in a process of its own."""
-    return AsyncLLM(
+    llm = AsyncLLM(
         vllm_config=config,
         executor_class=Executor.get_class(config),
         log_stats=False,  # no logging of vLLM's own; our logger alone turns the statistics on
         log_requests=False,
-        stat_loggers=[tally.logger],
+        stat_loggers=[lambda *_: _Logger(tally)],
     )
+    client = vars(llm.engine_core)
+    _refuse([f"AsyncMPClient.{name}" for name in ("outputs_queue", "resources") if name not in client])
+    return llm
 
 
 def open_lockstep(config: Any, tally: Tally) -> LLMEngine:
     """Start an engine in this process and thread."""
-    global _in_process
     with _guard:
-        _in_process += 1
+        _in_process.add(id(config))
     return LLMEngine(
         vllm_config=config,
         executor_class=Executor.get_class(config),
         log_stats=True,
-        stat_loggers=[tally.logger],
+        stat_loggers=[lambda *_: _Logger(tally)],
         multiprocess_mode=False,
     )
 
 
-def shut_lockstep(llm: LLMEngine | None) -> None:
+def shut_lockstep(config: Any, llm: LLMEngine | None) -> None:
     """Free what the lock-step engine holds; the last one in the process frees what they share."""
-    global _in_process
     if llm is not None:
         llm.renderer.shutdown()
         llm.engine_core.shutdown()
     with _guard:
-        _in_process -= 1
-        if _in_process == 0:
+        _in_process.discard(id(config))
+        if not _in_process:
             cleanup_dist_env_and_memory()  # its process group has threads
             _stop_progress(tqdm)  # and so have the progress bars that were not shown
         gc.unfreeze()  # vLLM froze its objects at start-up; without this they would never be collected
@@ -244,7 +226,7 @@ def _stop_progress(kind: type[tqdm[Any]]) -> None:
         _stop_progress(heir)
 
 
-def unfinished(llm: LLMEngine) -> int:
+def unfinished(llm: Any) -> int:
     """Return how many requests the lock-step engine's scheduler has not finished."""
     return int(llm.engine_core.engine_core.scheduler.get_num_unfinished_requests())
 
@@ -289,17 +271,17 @@ def piece(output: RequestOutput, logprobs: int | None) -> Piece:
     """Read one message."""
     choice = output.outputs[0]
     reason = choice.finish_reason
-    known = reason in (None, "abort") or reason in _FINISH
     return Piece(
         token_ids=tuple(choice.token_ids),
         logprobs=_logprobs(choice, logprobs) if logprobs is not None and choice.token_ids else None,
-        finish=_FINISH.get(reason) if reason is not None else None,
+        finish=_FINISH.get(reason or ""),
         cached=output.num_cached_tokens,
-        error="" if known else f"vLLM ended the request with {reason!r}",
+        error="" if reason is None or reason in _FINISH else f"vLLM ended it with {reason!r}",
     )
 
 
 def _logprobs(choice: Any, wanted: int) -> tuple[TokenLogprob, ...]:
+    """Read the rows of a message: the best ones and, if it is none of them, the sampled token."""
     found: list[TokenLogprob] = []
     for token, row in zip(choice.token_ids, choice.logprobs, strict=True):
         values = sorted((entry.logprob for entry in row.values()), reverse=True)
@@ -309,60 +291,27 @@ def _logprobs(choice: Any, wanted: int) -> tuple[TokenLogprob, ...]:
 
 def scores_of(output: RequestOutput, token_ids: Sequence[int]) -> dict[int, float]:
     """Read the log-probabilities that were asked for by ``logprob_token_ids``."""
-    (row,) = output.outputs[0].logprobs
-    return {token: row[token].logprob for token in token_ids}
-
-
-@final
-class Tally:
-    """The scheduler's own count of its work, summed over steps. Nothing here comes from streams.
-
-    A step reports the requests it decoded for and the prompt tokens it computed; each request decodes its
-    first token in the step that ends its prompt, so first tokens are requests admitted less ``barren``: those
-    that were aborted between two chunks of their prompt, which only the drivers can tell.
-    """
-
-    def __init__(self) -> None:
-        self._admitted = 0
-        self._decoded = 0
-        self._prompt = 0
-        self._cached = 0
-        self.barren = 0
-        self.running = 0
-
-    def logger(self, vllm_config: Any, engine_index: int = 0) -> StatLoggerBase:
-        """Make a logger for one engine process; all count into this tally."""
-        return _Logger(self)
-
-    def add(self, stats: SchedulerStats) -> None:
-        """Count one step."""
-        self.running = stats.num_running_reqs + stats.num_waiting_reqs + stats.num_skipped_waiting_reqs
-        self._admitted += stats.prefix_cache_stats.requests
-        self._cached += stats.prefix_cache_stats.hits
-        if (step := stats.iteration_details) is not None:
-            recomputed = step.num_generation_tokens - step.num_generation_requests  # after a preemption
-            self._decoded += step.num_generation_requests
-            self._prompt += step.num_ctx_tokens + recomputed
-
-    def counters(self, running: int) -> EngineCounters:
-        """Return the sums."""
-        return EngineCounters(
-            prompt_tokens=self._prompt,
-            cached_tokens=self._cached,
-            generated_tokens=self._admitted + self._decoded - self.barren,
-            running=running,
-        )
+    rows: Any = output.outputs[0].logprobs
+    return {token: rows[0][token].logprob for token in token_ids}
 
 
 class _Logger(StatLoggerBase):
+    """Hands the scheduler's statistics to a tally."""
+
     def __init__(self, tally: Tally) -> None:
         self._tally = tally
 
     def record(
         self, scheduler_stats: Any, iteration_stats: Any, mm_cache_stats: Any = None, engine_idx: int = 0
     ) -> None:
-        if scheduler_stats is not None:
-            self._tally.add(scheduler_stats)
+        """Take the report of one step."""
+        if scheduler_stats is None:
+            return
+        stats, tally = scheduler_stats, self._tally
+        tally.unfinished = stats.num_running_reqs + stats.num_waiting_reqs + stats.num_skipped_waiting_reqs
+        tally.admit(stats.prefix_cache_stats.requests, stats.prefix_cache_stats.hits)
+        if stats.iteration_details is not None:
+            tally.add(stats.iteration_details)
 
     def log_engine_initialized(self) -> None:
         """Say nothing."""

@@ -1,0 +1,57 @@
+"""The scheduler's own count of its work, summed over steps. Nothing in it comes from streams."""
+
+from __future__ import annotations
+
+from typing import Protocol, final
+
+from thinkctl.types import EngineCounters
+
+__all__ = ["Step", "Tally"]
+
+
+class Step(Protocol):
+    """What vLLM's scheduler reports of one step that computed something."""
+
+    num_ctx_tokens: int
+    num_generation_requests: int
+    num_generation_tokens: int
+
+
+@final
+class Tally:
+    """Sums up what steps report: prompts computed, requests admitted, requests decoded for.
+
+    A request decodes one token in each step of its generation, and its first in the step that ends its prompt.
+    So first tokens are requests admitted, less the ``barren``: those aborted between two chunks of their prompt,
+    which reports do not tell and drivers note here. Where a preempted request's tokens are computed again in
+    several chunks, each chunk but the last is counted as a token too many.
+    """
+
+    def __init__(self) -> None:
+        self._admitted = 0
+        self._decoded = 0
+        self._prompt = 0
+        self._cached = 0
+        self.barren = 0
+        self.unfinished = 0
+        """Requests that ran or waited after the last step that was reported."""
+
+    def admit(self, requests: int, cached_tokens: int) -> None:
+        """Count requests that were scheduled for the first time."""
+        self._admitted += requests
+        self._cached += cached_tokens
+
+    def add(self, step: Step) -> None:
+        """Count a step."""
+        again = step.num_generation_tokens - step.num_generation_requests  # after a preemption
+        self._decoded += step.num_generation_requests
+        self._prompt += step.num_ctx_tokens + again
+
+    def counters(self, running: int) -> EngineCounters:
+        """Return the sums."""
+        return EngineCounters(
+            prompt_tokens=self._prompt,
+            cached_tokens=self._cached,
+            generated_tokens=self._admitted + self._decoded - self.barren,
+            running=running,
+        )
