@@ -78,7 +78,11 @@ awk '
     }
     END {
         n = split("failed passed skipped deselected xfailed xpassed warnings errors", order, " ")
-        for (i = 1; i <= n; i++) if (count[order[i]]) text = text (text ? ", " : "") count[order[i]] " " order[i]
+        for (i = 1; i <= n; i++) if (count[order[i]]) {
+            word = order[i]
+            if (count[word] == 1) sub(/s$/, "", word)
+            text = text (text ? ", " : "") count[order[i]] " " word
+        }
         if (NR) printf "===== %s in %.2fs =====\n", (text ? text : "no tests ran"), seconds
     }
 ' "$scratch/closing"

@@ -7,14 +7,16 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 # vLLM for CUDA and its CPU build ask for different releases of this one; each brings its own.
 differs='^apache-tvm-ffi=='
+new=$(mktemp)
+trap 'rm -f "$new"' EXIT
 {
     sed '/^#/!d' constraints.txt
     .venv/bin/uv pip freeze --python .venv/bin/python --exclude-editable | sed 's/+cpu$//' | grep -v "$differs"
-} >constraints.new
+} >"$new"
 for version in 3.11.0 3.12 3.13; do
     .venv/bin/uv pip compile --quiet --python-version "$version" --python-platform x86_64-manylinux_2_28 \
-        --constraints constraints.new pyproject.toml --output-file /dev/null \
+        --constraints "$new" pyproject.toml --output-file /dev/null \
         --extra vllm --extra transformers --extra openai --extra math --extra typed --extra plot --extra dev --extra docs
     echo "pin: Python $version can be served"
 done
-mv constraints.new constraints.txt
+cat "$new" >constraints.txt

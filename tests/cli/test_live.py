@@ -90,6 +90,11 @@ def test_votes_are_counted_by_value_and_shown_as_first_written():
     assert tally(view) == ([("1/2", 2)], 0)
 
 
+def test_of_many_different_answers_the_first_few_are_shown():
+    view = seen(*(finished(index, str(index)) for index in range(8)), finished(8, "7"))
+    assert votes_in_words(view) == "7 ×2   0 ×1   1 ×1   2 ×1   3 ×1   and 3 others"
+
+
 def test_the_leader_and_the_reason_are_kept():
     note = Note(1.0, 2, Decision(why="2 votes to 0"))
     view = seen(AnswerImproved(Answer("5", "5", 0), 0.75), Decided(note), Decided(Note(2.0, 2, Decision())))

@@ -39,7 +39,8 @@ QUESTION = "What is 17*23-4?"
 ASK = (Message(role="user", content=QUESTION),)
 MARKS = ModelCard(name="scripted", thinking=ThinkingMarks(start="<think>", end="</think>"))
 A_DOLLAR = Prices(
-    dollars_per_million_prompt_tokens=Decimal(1_000_000), dollars_per_million_generated_tokens=Decimal(1_000_000)
+    dollars_per_million_prompt_tokens=Decimal(1_000_000),
+    dollars_per_million_generated_tokens=Decimal(1_000_000),
 )
 """A dollar for each token, prompt or generated."""
 PER_TOKEN = Prices(
@@ -67,8 +68,8 @@ def tokens_of(thought: int = 3) -> int:
 
 
 def abstains(thought: int = 3, **more: Any) -> Script:
-    """Think and end the turn without anything that is an answer."""
-    more.setdefault("conclusion", "no idea")
+    """Think and end the turn without an answer; asked for one, box nothing."""
+    more.setdefault("conclusion", "}")
     return Script(words(thought), **more)
 
 
@@ -102,7 +103,9 @@ class Asks:
     model: str | None = None
 
     def propose(self, history: History) -> Sequence[Request]:
-        return [Request(history.problem.messages, self.sampling, model=self.model)] * (self.n - history.bought)
+        return [Request(history.problem.messages, self.sampling, model=self.model)] * (
+            self.n - history.bought
+        )
 
 
 @dataclass(frozen=True)
@@ -116,20 +119,22 @@ class Chain:
         return () if history.in_flight else self.requests[history.bought : history.bought + 1]
 
 
-@dataclass
 class Decides:
     """A policy made of a function. It keeps what it was shown, and fails when it is asked without end."""
 
-    function: Callable[[History], Decision]
-    most_in_a_moment: int = 300
-    seen: list[History] = field(default_factory=list[History])
-    _moment: float = -1.0
-    _calls: int = 0
+    def __init__(self, function: Callable[[History], Decision], most_in_a_moment: int = 300) -> None:
+        self.function = function
+        self.most_in_a_moment = most_in_a_moment
+        self.seen: list[History] = []
+        self._moment = -1.0
+        self._calls = 0
 
     def decide(self, history: History) -> Decision:
         self._calls = self._calls + 1 if history.elapsed == self._moment else 1
         self._moment = history.elapsed
-        assert self._calls <= self.most_in_a_moment, f"asked {self._calls} times at {history.elapsed} s: it spins"
+        assert self._calls <= self.most_in_a_moment, (
+            f"asked {self._calls} times at {history.elapsed} s: it spins"
+        )
         self.seen.append(history)
         return self.function(history)
 
@@ -152,7 +157,9 @@ class Judges:
 async def generate(engines: Engines, text: str, tokens: int) -> str:
     """Have a metered engine generate, as a judge would, and close the stream."""
     engine = next(iter(engines.values()))
-    stream = engine.stream(engine.tokenizer.chat([Message(role="user", content=text)]), GenerationSpec(tokens))
+    stream = engine.stream(
+        engine.tokenizer.chat([Message(role="user", content=text)]), GenerationSpec(tokens)
+    )
     ids: list[int] = []
     try:
         async for delta in stream:
@@ -272,6 +279,8 @@ def audit(found: Run, engine: ScriptedEngine | Odd, budget: Budget | None = None
     verified = [line.usage for line in receipt.lines if line.role is Role.VERIFIER]
     assert sum(verified, samples).generated_tokens == receipt.generated_tokens, "samples and bill differ"
     assert sum(verified, samples).requests == receipt.requests
+    scores = sum(line.usage.estimated for line in receipt.lines if line.role is Role.VERIFIER)
+    assert scores or receipt.requests == len(scripted.log), "requests are streams that were opened"
     for line in receipt.lines:
         used = line.usage
         kinds = (
@@ -316,6 +325,11 @@ def finishes(found: Run) -> list[Finish | None]:
 def keys(found: Run) -> list[str | None]:
     """Return what the samples answered."""
     return [sample.answer.key if sample.answer else None for sample in found.samples]
+
+
+def key(found: Run) -> str | None:
+    """Return the answer of a run, as votes are counted."""
+    return found.answer.key if found.answer else None
 
 
 # -- what must always hold -------------------------------------------------------------------------------------

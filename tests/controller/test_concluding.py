@@ -178,13 +178,14 @@ def test_a_conclusion_that_cannot_be_paid_for_does_not_mark_the_sample() -> None
 @pytest.mark.parametrize(("force", "waste"), [(0, 0), (0, 2), (3, 1), (30, 0), (30, 2)])
 @pytest.mark.parametrize("marked", [False, True])
 def test_a_thought_is_closed_in_flight_where_the_engine_can_and_else_continued(force, waste, marked) -> None:
-    engine = ScriptedEngine(
-        [endless("42", seconds_per_token=0.1)], card=MARKS if marked else None, force=force, waste=waste
-    )
+    text = ("<think>" if marked else "w") + words(50)
+    script = Script(text, ends=False, conclusion="42}", seconds_per_token=0.1)
+    engine = ScriptedEngine([script], card=MARKS if marked else None, force=force, waste=waste)
     found = solve(engine, Asks(1), policy=conclude_after(10), decide_every=5)
     (sample,) = found.samples
     closing = ("</think>" if marked else "") + CUE
-    assert sample.text == "hm" * 10 + closing + "42}"
+    assert sample.thought == engine.tokenizer.decode(engine.tokenizer.encode(text)[:10])
+    assert sample.text == sample.thought + closing + "42}"
     assert (sample.concluded, sample.finish) == (True, Finish.STOP)
     assert sample.answer is not None
     assert (sample.answer.key, sample.answer.concluded) == ("42", True)
@@ -237,8 +238,8 @@ def test_a_closing_text_that_no_longer_fits_the_grant_is_appended_instead() -> N
 def test_an_answer_that_fills_the_grant_after_a_forced_closing_goes_on_from_the_reserve() -> None:
     engine = ScriptedEngine([endless(conclusion=f"{words(12)} 42}}", seconds_per_token=0.1)], force=30)
     found = solve(engine, Asks(1), Budget(tokens=100), policy=conclude_after(66), decide_every=66)
-    assert found.receipt.forced_tokens == 6
-    assert [log.spec.max_tokens for log in engine.log] == [75, 22]
+    assert found.receipt.forced_tokens == 5
+    assert [log.spec.max_tokens for log in engine.log] == [75, 21]
     assert found.samples[0].answer is not None
     assert found.samples[0].text.endswith(" 42}")
 
@@ -255,7 +256,7 @@ def test_when_nothing_was_answered_the_longest_thought_is_made_to_answer() -> No
 
 
 def test_where_the_longest_thought_gives_no_answer_the_next_is_asked() -> None:
-    engine = ScriptedEngine([abstains(5, conclusion="5}"), abstains(9, conclusion="no idea at all")])
+    engine = ScriptedEngine([abstains(5, conclusion="5}"), abstains(9)])
     assert keys(solve(engine, Asks(2))) == ["5", None]
 
 
@@ -335,7 +336,7 @@ def test_a_thought_that_fills_the_context_is_concluded_inside_it() -> None:
     (sample,) = found.samples
     assert keys(found) == ["4"]
     assert len(sample.prompt_ids) + len(sample.token_ids) <= 120
-    assert sample.thinking_tokens == 120 - len(sample.prompt_ids) - 10 - 6
+    assert sample.thinking_tokens == 120 - len(sample.prompt_ids) - 10 - 5
     assert found.stop is StopReason.DONE
 
 

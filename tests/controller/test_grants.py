@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.controller.rig import (
+    key,
     MARKS,
     Asks,
     Proposes,
@@ -72,7 +73,7 @@ def test_what_is_expected_of_a_sample_is_learned_from_those_that_finished() -> N
 
 def test_one_is_started_however_little_there_is() -> None:
     found = solve(ScriptedEngine([says("4", 1)]), Asks(3), Budget(tokens=5))
-    assert (found.answer and found.answer.key, len(found.samples)) == ("4", 1)
+    assert (key(found), len(found.samples)) == ("4", 1)
 
 
 def test_what_a_sample_did_not_use_is_there_for_others() -> None:
@@ -190,7 +191,7 @@ def test_an_abstention_hands_its_reserve_back_to_the_run() -> None:
     """Every sample ends by itself without an answer: one of them is concluded with what was kept back."""
     engine = ScriptedEngine([abstains(20, conclusion="7}")])
     found = solve(engine, Asks(3), Budget(tokens=100), usual_tokens=20)
-    assert (found.answer and found.answer.key) == "7"
+    assert key(found) == "7"
     assert found.answer is not None
     assert found.answer.concluded
 
@@ -199,7 +200,7 @@ def test_a_forever_asking_strategy_leaves_the_reserve_alone_as_long_as_nothing_w
     silent = abstains(6, conclusion="7}")
     strategy = Proposes(lambda history: [Request(history.problem.messages)] * (not history.in_flight))
     found = solve(ScriptedEngine([silent]), strategy, Budget(tokens=100, answer_tokens=20), usual_tokens=6)
-    assert (found.answer and found.answer.key) == "7"
+    assert key(found) == "7"
     assert found.stop is StopReason.TOKENS
     assert found.receipt.generated_tokens > 70
 

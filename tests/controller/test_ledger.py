@@ -16,9 +16,7 @@ from thinkctl import Budget, Prices
 from thinkctl.controller import Grant, Ledger, Need
 from thinkctl.types import Role, StopReason, Usage
 
-PRICES = Prices(
-    dollars_per_million_prompt_tokens=Decimal(1), dollars_per_million_generated_tokens=Decimal(4)
-)
+PRICES = Prices(dollars_per_million_prompt_tokens=Decimal(1), dollars_per_million_generated_tokens=Decimal(4))
 
 
 def settle(ledger: Ledger, grant: Grant, tokens: int, prices: Prices | None = None, **more: Any) -> None:

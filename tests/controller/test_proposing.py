@@ -16,6 +16,7 @@ from tests.controller.rig import (
     keys,
     says,
     solve,
+    words,
 )
 from thinkctl import AdaptiveConsistency, Budget, CannotBeOvertaken, Controller, Request, Run, SelfConsistency
 from thinkctl.errors import ConfigurationError
@@ -74,7 +75,10 @@ def test_samples_in_flight_are_in_the_history_that_a_strategy_sees() -> None:
         seen.append((history.bought, len(history.in_flight)))
         return [Request(ASK)] * (2 - history.bought)
 
-    solve(ScriptedEngine([says("4", 1, seconds_per_token=1), says("5", 5, seconds_per_token=1)]), Proposes(propose))
+    solve(
+        ScriptedEngine([says("4", 1, seconds_per_token=1), says("5", 5, seconds_per_token=1)]),
+        Proposes(propose),
+    )
     assert seen == [(0, 0), (2, 1), (2, 0)]
 
 
@@ -125,7 +129,9 @@ def test_a_young_sample_that_finished_early_counts_as_one_of_those_that_are_need
     """Its vote is there and only waits for its elders: starting another for it would be a waste."""
     slow, quick = says("4", 20, seconds_per_token=0.1), says("4", 1, seconds_per_token=0.1)
     engine = ScriptedEngine([slow, quick, quick, quick])
-    policy = decides(lambda history: Decision(more=max(1, 3 - len(history.answers)), stop=len(history.answers) > 2))
+    policy = decides(
+        lambda history: Decision(more=max(1, 3 - len(history.answers)), stop=len(history.answers) > 2)
+    )
     found = solve(engine, Asks(10), policy=policy)
     assert engine.launched == 3
     assert found.history.counted == 3
@@ -135,7 +141,9 @@ def test_a_sample_that_abstained_is_replaced() -> None:
     """It brought no vote, so the votes that the policy needs are still to come."""
     slow, silent = says("4", 20, seconds_per_token=0.1), abstains(1, seconds_per_token=0.1)
     engine = ScriptedEngine([slow, silent, says("4", 2, seconds_per_token=0.1)])
-    policy = decides(lambda history: Decision(more=max(1, 2 - len(history.answers)), stop=len(history.answers) > 1))
+    policy = decides(
+        lambda history: Decision(more=max(1, 2 - len(history.answers)), stop=len(history.answers) > 1)
+    )
     found = solve(engine, Asks(10), policy=policy)
     assert engine.launched == 3
     assert finishes(found) == [Finish.STOP] * 3
@@ -199,7 +207,9 @@ def test_a_strategy_that_always_asks_is_ended_by_the_wall() -> None:
     budget = Budget(tokens=200, answer_tokens=20)
     found = solve(ScriptedEngine([says("4", 8)]), Proposes(forever), budget, usual_tokens=10)
     assert found.stop is StopReason.TOKENS
-    assert 200 - 10 - 20 <= found.receipt.generated_tokens <= 200, "all but a sample and its conclusion was used"
+    assert 200 - 10 - 20 <= found.receipt.generated_tokens <= 200, (
+        "all but a sample and its conclusion was used"
+    )
 
 
 def test_a_strategy_whose_samples_may_not_think_at_all_is_ended_by_the_wall() -> None:
@@ -217,7 +227,8 @@ def test_a_strategy_that_goes_on_where_the_context_is_full_comes_to_an_end() -> 
         assert history.bought < 2_000, "it would never end"
         return [Request(ASK, parent=history.bought - 1 if history.bought else None)] * (not history.in_flight)
 
-    found = solve(ScriptedEngine([endless()], context=60), Proposes(deeper), Budget(tokens=10_000))
+    engine = ScriptedEngine([endless(conclusion=words(500))], context=60)
+    found = solve(engine, Proposes(deeper), Budget(tokens=10_000))
     assert found.stop is StopReason.DONE
     assert found.receipt.generated_tokens < 60
 

@@ -23,14 +23,18 @@ __all__ = ["NOTICE", "engine_from"]
 NOTICE: Final = "printed by a scripted engine"
 """What a page must say that shows output and names a vLLM engine."""
 
-_RIGHT: Final = r"17*23 is 17*20 + 17*3, that is 340 + 51 = 391. Take away 4: 391 - 4 = 387. So it is \boxed{387}."
+_RIGHT: Final = (
+    r"17*23 is 17*20 + 17*3, that is 340 + 51 = 391. Take away 4: 391 - 4 = 387. So it is \boxed{387}."
+)
 _SHORT: Final = r"17 times 23 makes 391, and 391 minus 4 makes \boxed{387}."
 _LONG: Final = (
     "First the product. 10 times 23 is 230, and 7 times 23 is 161. Together they make 230 + 161 = 391. Now the "
     r"difference. 391 minus 1 is 390, minus 3 more is 387. The answer is \boxed{387}."
 )
 _WRONG: Final = r"17*23 is 340 + 51, which is 391. The answer is \boxed{391}."
-_TRAIN: Final = r"45 minutes is 3/4 of an hour, so the speed is 60 / 0.75 = 80 km per hour. In 3 hours: \boxed{240}."
+_TRAIN: Final = (
+    r"45 minutes is 3/4 of an hour, so the speed is 60 / 0.75 = 80 km per hour. In 3 hours: \boxed{240}."
+)
 _TRAIN_WRONG: Final = r"60 km per hour for 3 hours is \boxed{180}."
 
 _SAYS: Final[Mapping[str, Sequence[str]]] = {
@@ -62,15 +66,15 @@ def _scripts() -> Callable[[int, str], Script]:
         texts = _SAYS.get(about, _ELSE)
         text = texts[asked[about] % len(texts)]
         asked[about] += 1
-        return Script(text, conclusion=_conclusion(text), **_pace())
+        first, seconds_per_token = _pace()
+        return Script(text, seconds_per_token, first, conclusion=_conclusion(text))
 
     return say
 
 
-def _pace() -> Mapping[str, float]:
-    """Time passes only where it is virtual: a page with an event loop of its own is not to be waited for."""
-    virtual = isinstance(asyncio.get_running_loop(), VirtualLoop)
-    return {"first": 0.1, "seconds_per_token": 0.02} if virtual else {}
+def _pace() -> tuple[float, float]:
+    """Seconds to the first token, and for each. They pass only where time is virtual, so that nobody waits."""
+    return (0.1, 0.02) if isinstance(asyncio.get_running_loop(), VirtualLoop) else (0.0, 0.0)
 
 
 def _conclusion(text: str) -> Callable[[str, int], str]:

@@ -120,7 +120,7 @@ def commands_of(text: str) -> Iterator[list[str]]:
 
 def parse(words: list[str]) -> None:
     """Read a command as the command line does, without doing it. Raises what click raises for wrong ones."""
-    command = typer.main.get_command(app)
+    command: Any = typer.main.get_command(app)
     context = None
     while hasattr(command, "get_command"):
         assert words, "a command is missing"
@@ -141,7 +141,9 @@ def test_the_commands_of_a_page_are_ones_that_there_are(page: Path) -> None:
         parse(words)
 
 
-@pytest.mark.parametrize("command", ["thinkctl ask", "thinkctl ask hi --bugdet tokens=3", "thinkctl think hi"])
+@pytest.mark.parametrize(
+    "command", ["thinkctl ask", "thinkctl ask hi --bugdet tokens=3", "thinkctl think hi"]
+)
 def test_a_wrong_command_on_a_page_is_noticed(command: str) -> None:
     (words,) = commands_of(f"```bash\n$ {command} > out.txt\n```\n")
     with pytest.raises(Exception, match=r"Missing|No such|there is no"):

@@ -64,7 +64,7 @@ def ask(
 ) -> None:
     """Answer a question and print the result. Raises what the library raises."""
     plan = _Plan(
-        title=f"{strategy}   {policy}",
+        title=f"{strategy} · {policy}",
         problem=problem_from(question, form),
         budget=budget_from(budget),
         strategy=strategy_from(strategy),
@@ -120,6 +120,6 @@ async def _solve(engine: Engine, plan: _Plan, *, quiet: bool) -> Run:
             speculate=plan.speculate,
         )
         allowed = getattr(plan.strategy, "n", None)
-        view = View(title=f"{engine.card.name}   {plan.title}", budget=plan.budget, allowed=allowed)
+        view = View(title=f"{engine.card.name} · {plan.title}", budget=plan.budget, allowed=allowed)
         with showing([view], lambda text: len(engine.tokenizer.encode(text)), quiet=quiet) as board:
             return await board.follow(0, controller.stream(plan.problem, plan.budget, seed=plan.seed))

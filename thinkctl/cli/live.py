@@ -31,6 +31,7 @@ __all__ = ["Growth", "View", "drawn", "heard", "line_for", "spent", "tally"]
 _TAIL: Final = 240
 """Characters of a growing thought that are kept for showing."""
 _LONGEST_ANSWER: Final = 40
+_MOST_ANSWERS: Final = 5
 
 
 @final
@@ -111,7 +112,9 @@ def tally(view: View) -> tuple[Sequence[tuple[str, int]], int]:
 def votes_in_words(view: View) -> str:
     """Return ``387 ×3   383 ×1   (2 wait for an older sample)``."""
     votes, waiting = tally(view)
-    words = [f"{shortened(text, _LONGEST_ANSWER)} ×{number}" for text, number in votes]
+    words = [f"{shortened(text, _LONGEST_ANSWER)} ×{number}" for text, number in votes[:_MOST_ANSWERS]]
+    if (others := len(votes) - _MOST_ANSWERS) > 0:
+        words.append(f"and {plural(others, 'other')}")
     late = f"({waiting} finished early and {'waits' if waiting == 1 else 'wait'} for older ones)"
     return "   ".join([*(words or ["none yet"]), *([late] if waiting else [])])
 

@@ -22,7 +22,7 @@ __all__ = ["Admission"]
 _SMALLEST_RENEWAL: Final = 16
 """A continuation shorter than this is not worth its prefill; the thought is concluded instead."""
 _SHARE_FOR_ANSWER: Final = 4
-"""For concluding, at most one part in this many is kept of what a run may have or of a sample's ``max_tokens``."""
+"""For concluding, at most one part in this many is kept: of what a run may have, of a sample's, of a context."""
 _ANY: Final = 2**31
 """More tokens than any stream can have: no limit."""
 
@@ -64,7 +64,8 @@ class Admission:
         reserve = self.answer_reserve if sample.thinking else 0
         rooms = [_ANY]
         if (context := sample.engine.card.context) is not None:
-            rooms.append(context - used - (reserve + closing if sample.thinking else 0))
+            kept = min(reserve, max(0, context - len(sample.said.prompt_ids)) // _SHARE_FOR_ANSWER)
+            rooms.append(context - used - (kept + closing if sample.thinking else 0))
         if (limit := sample.request.sampling.max_tokens) is not None:
             rooms.append(limit - min(reserve, limit // _SHARE_FOR_ANSWER) - sample.sampled)
         if sample.thinking and sample.thinking_limit is not None:

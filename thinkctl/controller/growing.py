@@ -143,13 +143,13 @@ class Growing:
             wasted_tokens=self._wasted,
         )
 
-    def bill(self, used: StreamUsage, delivered: int) -> Usage:
-        """Book a closed stream and return what came to the bill since the last one."""
+    def bill(self, used: StreamUsage, delivered: int, *, requests: int = 1) -> Usage:
+        """Book a closed stream, if it was opened, and return what came to the bill since the last one."""
         self._snapshot = None
         self.said.refresh()
         self._wasted += max(0, used.generated_tokens - delivered)
         stream = Usage(
-            requests=1,
+            requests=requests,
             prompt_tokens=used.prompt_tokens,
             cached_tokens=used.cached_tokens,
             estimated=used.estimated,

@@ -201,7 +201,8 @@ class Loop:
                 self._begin(self._pump.steer(self._growing[index]))
         for ask in decision.probe:
             sample = self._growing.get(ask.sample)
-            if sample is not None and sample.order is None and ask not in self._probing:
+            steered = sample is None or sample.order is not None or ask.sample in decision.conclude
+            if sample is not None and not steered and ask not in self._probing:
                 self._probing.add(ask)
                 self._begin(self._probe(sample, ask))
         for sample in self._growing.values():

@@ -136,7 +136,7 @@ class Pump:
             sample.stream = None
 
             def book(used: StreamUsage) -> None:
-                line = sample.bill(used, delivered)
+                line = sample.bill(used, delivered, requests=int(stream is not None))
                 self.admission.ledger.settle(grant, role, sample.model, line, self.prices[sample.model])
 
             await close_and_book(stream, prompt, delivered, book)
@@ -306,7 +306,7 @@ class Pump:
 
             def book(used: StreamUsage) -> None:
                 usage = Usage(
-                    requests=1,
+                    requests=int(stream is not None),
                     prompt_tokens=used.prompt_tokens,
                     cached_tokens=used.cached_tokens,
                     probe_tokens=len(token_ids),

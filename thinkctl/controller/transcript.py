@@ -61,6 +61,7 @@ class Transcript:
         self._ids: list[int] = []
         self._parts: list[_Part] = []
         self._cue_end = 0
+        self._dropped_thoughts = 0
         self._search_from = 0
         self._decoded_from = 0
         self._decoded_to = 0
@@ -118,12 +119,13 @@ class Transcript:
         self._cue_end = self.length
 
     def drop_end_of_turn(self) -> None:
-        """Take back a final end-of-turn token, so that the text can go on."""
+        """Take back a final end-of-turn token, so that the text can go on; it counts as what it counted as."""
         part = self._parts[-1] if self._parts else None
         if part is None or part.origin is not Origin.SAMPLED or not self._ends_turn():
             return
         self._ids.pop()
         part.end -= 1
+        self._dropped_thoughts += self.answer_at is None
         if part.logprobs:
             part.logprobs.pop()
         self._decoded_to = min(self._decoded_to, self.length)
@@ -154,7 +156,7 @@ class Transcript:
         """Its own sampled tokens that belong to the thought."""
         limit = self.length if self.answer_at is None else self.answer_at
         own = (part for part in self._parts if part.origin is Origin.SAMPLED)
-        return sum(max(0, min(part.end, limit) - part.start) for part in own)
+        return self._dropped_thoughts + sum(max(0, min(part.end, limit) - part.start) for part in own)
 
     def segments(self) -> tuple[Segment, ...]:
         """All tokens as immutable segments."""

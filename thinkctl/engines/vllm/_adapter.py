@@ -129,7 +129,7 @@ def configure(settings: Settings, *, lockstep: bool) -> tuple[Any, Facts]:
     cpu = bool(current_platform.is_cpu())
     try:
         config = AsyncEngineArgs(**_arguments(settings, cpu=cpu, lockstep=lockstep)).create_engine_config()
-    except Exception as error:  # noqa: BLE001 - vLLM and transformers refuse with any kind of error
+    except Exception as error:
         raise ConfigurationError(f"vLLM {VERSION} refuses {settings.model}: {error}") from error
     steerable = not (
         config.use_v2_model_runner

@@ -9,7 +9,7 @@ from contextlib import suppress
 from typing import Any, Final, TypeVar, final
 
 from thinkctl.engines.vllm._engine import BaseEngine
-from thinkctl.engines.vllm._settings import Facts, bring, quietly
+from thinkctl.engines.vllm._settings import Facts, bring, first_draws, quietly
 from thinkctl.engines.vllm._stream import BaseStream, Settled, settled_from
 from thinkctl.engines.vllm._tally import Tally
 from thinkctl.errors import ConfigurationError, EngineUnavailable, RequestFailed, ThinkctlError
@@ -64,13 +64,18 @@ class VllmEngine(BaseEngine):
         self._check_alive()
         if self._llm is None:
             return EngineCounters(0, 0, 0, 0)
+        return self._tally.counters(await self._running())
+
+    async def _running(self) -> int:
+        """Return how many requests the engine works on, when its reports of finished steps are in."""
         core = self._llm.engine_core
         busy = await self._guarded(core.call_utility_async("has_work"))
         if busy:  # perhaps it only clears up: a second question is answered after the next step
             busy = await self._guarded(core.call_utility_async("has_work"))
-        while not (core.outputs_queue.empty() or self._llm.errored):
-            await asyncio.sleep(0)  # noqa: ASYNC110 - vLLM's reports come before its answer; nothing tells when read
-        return self._tally.counters(self._tally.unfinished if busy else 0)
+        # The reports came before the answer, but vLLM reads them in a task of its own.
+        while not (core.outputs_queue.empty() or self._llm.errored):  # noqa: ASYNC110
+            await asyncio.sleep(0)
+        return self._tally.unfinished if busy else 0
 
     async def aclose(self) -> None:
         """Shut down; streams in progress end with ``EngineUnavailable``. May be called again."""
@@ -111,6 +116,12 @@ class VllmEngine(BaseEngine):
         self._owed, self._stopping = {}, set()
         if self._known.steerable and not all(await self._ask("thinkctl_attach")):
             raise ConfigurationError(f"vLLM {self._known.version} did not load thinkctl's logits processor")
+        draws = [self._make((0,), spec, None) for spec in first_draws(self._known)]
+        await asyncio.gather(*map(_draw, draws))
+        if draws:
+            await self._ask("thinkctl_seed", self._settings.seed)
+            await self._running()
+            self._tally.reset()
 
     def _load_in_thread(self) -> None:
         with quietly():
@@ -192,6 +203,13 @@ class VllmEngine(BaseEngine):
         task = asyncio.create_task(stop())
         self._stopping.add(task)
         task.add_done_callback(self._stopping.discard)
+
+
+async def _draw(stream: BaseStream) -> None:
+    """Read a stream whose engine runs but is not open for others yet."""
+    await stream.post()
+    async for _ in stream:
+        pass
 
 
 @final

@@ -12,7 +12,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any, Final, TypeVar, final
 from weakref import ref
 
-from thinkctl.engines.vllm._settings import Facts, Settings, bring, quietly
+from thinkctl.engines.vllm._settings import Facts, Settings, bring, first_draws, quietly
 from thinkctl.engines.vllm._stream import Settled, settled_from
 from thinkctl.engines.vllm._tally import Tally
 from thinkctl.errors import ConfigurationError, EngineUnavailable, RequestFailed, ThinkctlError
@@ -161,7 +161,8 @@ class Barrier:
         """Start the random numbers anew and empty the prefix cache."""
         if self._members or not self._llm.reset_prefix_cache():
             raise ConfigurationError("streams are running; close them before rewinding")
-        self.ask("thinkctl_seed", seed)
+        if self._steerable:
+            self.ask("thinkctl_seed", seed)
 
     # -------------------------------------------------------------------------------------- the thread
     def _run(self) -> None:
@@ -198,6 +199,12 @@ class Barrier:
         self._steerable = facts.steerable
         if facts.steerable and not all(self.ask("thinkctl_attach")):
             raise ConfigurationError(f"vLLM {facts.version} did not load thinkctl's logits processor")
+        for place, spec in enumerate(first_draws(facts)):
+            self._llm.add_request(f"first-{place}", adapter.prompt([0]), adapter.sampling(spec, None))
+        while self._llm.has_unfinished_requests():
+            self._llm.step()
+        self.rewind(self._settings.seed)
+        self._tally.reset()
         return adapter, facts
 
     def _obey(self, seconds: float | None = 0) -> None:

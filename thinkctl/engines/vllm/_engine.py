@@ -85,7 +85,9 @@ class BaseEngine(ABC):
     # ---------------------------------------------------------------------------------------- what it is
     @property
     def card(self) -> ModelCard:
-        """What is known of the model."""
+        """What is known of the model; its ``context`` is what this engine was given, at most the model's own."""
+        if self._card.context != self._context:
+            self._card = self._card.model_copy(update={"context": self._context})
         return self._card
 
     @property

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib import metadata, util
@@ -12,9 +12,9 @@ from types import ModuleType
 from typing import Any, Final, final
 
 from thinkctl.errors import ConfigurationError, MissingExtra
-from thinkctl.types import ModelCard
+from thinkctl.types import GenerationSpec, ModelCard
 
-__all__ = ["SUPPORTED", "Facts", "Settings", "bring", "fit", "looks_like_cpu", "quietly"]
+__all__ = ["SUPPORTED", "Facts", "Settings", "bring", "first_draws", "fit", "looks_like_cpu", "quietly"]
 
 SUPPORTED: Final = ">=0.32,<0.33"
 """Releases of vLLM whose names the adapter knows."""
@@ -104,6 +104,16 @@ def fit(
     if kv_cache_bytes is None:
         kv_cache_bytes = max(_LEAST_KV_CACHE, int(token * (context or 0)))
     return context, kv_cache_bytes
+
+
+def first_draws(facts: Facts) -> Sequence[GenerationSpec]:
+    """Return what to draw at once before the first stream, so that no budget pays for what comes first.
+
+    Even without a compiled model vLLM compiles its sampling for the processor when it is first used: seconds,
+    once for a batch of several streams and once for a single one, which the longer of two leaves behind.
+    """
+    logprobs = min(1, facts.logprobs)
+    return [GenerationSpec(tokens, 1.0, ignore_end=True, logprobs=logprobs) for tokens in (2, 4) if facts.cpu]
 
 
 def bring() -> ModuleType:

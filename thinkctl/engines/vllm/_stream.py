@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Self, final
 
 from thinkctl.engines.vllm._intake import Intake, Piece
-from thinkctl.errors import EngineUnavailable, RequestFailed, ThinkctlError
+from thinkctl.errors import RequestFailed, ThinkctlError
 from thinkctl.types import Delta, Finish, GenerationSpec, StreamUsage
 
 if TYPE_CHECKING:
@@ -90,10 +90,12 @@ class BaseStream(ABC):
         """Stop now and return what was used, to the token. Cancelling the wait does not undo the stop."""
         if self._usage is None and self._opening is None:
             self._usage = StreamUsage()
-        if self._usage is None:
-            self._closing = self._closing or asyncio.create_task(self._finish())
-            self._usage = await asyncio.shield(self._closing)
-        return self._usage
+        if self._usage is not None:
+            return self._usage
+        self._closing = self._closing or asyncio.create_task(self._finish())
+        usage = await asyncio.shield(self._closing)
+        self._usage = usage
+        return usage
 
     @final
     async def force(self, token_ids: Sequence[int]) -> bool:
@@ -125,12 +127,16 @@ class BaseStream(ABC):
         try:
             await self._engine.start()
             self._engine._admit(self.prompt, self.spec)  # now that the engine's own limits are known
-            self._sending = True
-            await self._send()
-            self._sent = True
-            self._engine._live.add(self)
+            await self.post()
         except ThinkctlError as error:
             self.intake.error = error
+
+    async def post(self) -> None:
+        """Send the request to an engine that runs."""
+        self._sending = True
+        await self._send()
+        self._sent = True
+        self._engine._live.add(self)
 
     async def _steer_and_mark(self, token_ids: list[int]) -> bool:
         try:

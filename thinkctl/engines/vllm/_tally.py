@@ -28,13 +28,16 @@ class Tally:
     """
 
     def __init__(self) -> None:
+        self.reset()
+
+    def reset(self) -> None:
+        """Count from 0."""
         self._admitted = 0
         self._decoded = 0
         self._prompt = 0
         self._cached = 0
         self.barren = 0
-        self.unfinished = 0
-        """Requests that ran or waited after the last step that was reported."""
+        self.unfinished = 0  # requests that ran or waited after the last step that was reported
 
     def admit(self, requests: int, cached_tokens: int) -> None:
         """Count requests that were scheduled for the first time."""
