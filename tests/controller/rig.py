@@ -27,6 +27,7 @@ from thinkctl.types import (
     History,
     Message,
     ModelCard,
+    ReceiptLine,
     Role,
     StreamUsage,
     ThinkingMarks,
@@ -280,7 +281,7 @@ def audit(found: Run, engine: ScriptedEngine | Odd, budget: Budget | None = None
     assert sum(verified, samples).generated_tokens == receipt.generated_tokens, "samples and bill differ"
     assert sum(verified, samples).requests == receipt.requests
     scores = sum(line.usage.estimated for line in receipt.lines if line.role is Role.VERIFIER)
-    assert scores or receipt.requests == len(scripted.log), "requests are streams that were opened"
+    assert scores or scripted.dead or receipt.requests == len(scripted.log), "requests are streams that were opened"
     for line in receipt.lines:
         used = line.usage
         kinds = (
@@ -375,8 +376,8 @@ def watched() -> Iterator[Watch]:
         shift(self, need)
         watch.look(self, "reserving")
 
-    def spent(self: Ledger, line: Any) -> None:
-        spend(self, line)
+    def spent(self: Ledger, line: ReceiptLine, overshoot: int) -> None:
+        spend(self, line, overshoot)
         watch.look(self, "spending")
 
     Ledger._shift, Ledger._spend = shifted, spent  # type: ignore[method-assign]

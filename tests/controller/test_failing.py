@@ -164,7 +164,7 @@ def test_a_purse_gets_back_what_a_dead_engine_had_reserved() -> None:
             with pytest.raises(EngineUnavailable):
                 await Controller(engine, Asks(3)).solve(QUESTION)
             assert purse.tokens_left == 1000 - purse.receipt.generated_tokens
-            assert purse.receipt.generated_tokens == 60
+            assert purse.receipt.generated_tokens == (await engine.counters()).generated_tokens
             assert purse.receipt.usage.estimated
 
     run(main())
@@ -193,7 +193,8 @@ def test_a_mistake_while_closing_is_raised_and_nothing_stays_reserved() -> None:
         with budget(tokens=100) as purse:
             with pytest.raises(KeyError):
                 await Controller(engine, Asks(3)).solve(QUESTION)
-            assert purse.tokens_left == 100 - 3 * 6
+            assert purse.receipt.generated_tokens == 6
+            assert purse.tokens_left == 94
 
     run(main())
 
@@ -204,7 +205,7 @@ def test_real_usage_is_billed_even_above_the_grant() -> None:
 
     class Lavish(Odd):
         def stream(self, prompt, spec) -> Stream:
-            return self.inner.stream(prompt, GenerationSpec(spec.max_tokens + 10, chunk) if (chunk := 0) else GenerationSpec(spec.max_tokens + 10))
+            return self.inner.stream(prompt, GenerationSpec(spec.max_tokens + 10))
 
     async def main() -> None:
         engine = ScriptedEngine([endless(chunk=50)])

@@ -88,8 +88,8 @@ class Admission:
                 return number, max(1, (room + reserve) // number - reserve)
             if in_flight == 0 and (not self.answered or room >= self.expected / 2):
                 if room < 1:  # nothing is left for concluding: see admit
-                    room = self._room(prompt, Need(), model, fair=True) or 0
-                return min(wanted, 1), max(1, room)
+                    room = self._room(prompt, Need(), model, fair=True)
+                return min(wanted, 1), _ANY if room is None else max(1, room)
             conclusion = self._conclusion(prompt + self.expected + closing, model)
             self._blocked(Need.stream(prompt, self.expected, self.prices[model]) + conclusion, fair=True)
             return 0, 0

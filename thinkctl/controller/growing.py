@@ -188,6 +188,15 @@ class Growing:
             return None
         return Answer(found, self.form.key(found), self.index, self.said.concluded_at is not None)
 
+    def salvage(self) -> bool:
+        """Take what a conclusion that was broken off has said for the answer; ``False`` if it said nothing."""
+        said = self.said.said_since_cue().strip().partition("\n")[0].strip()
+        if self.answer is not None or not said:
+            return False
+        self._snapshot = None
+        self.answer = Answer(said, self.form.key(said), self.index, concluded=True)
+        return True
+
     def snapshot(self, lag: int = 0) -> Sample:
         """Return it as an immutable value; the same object until something changes.
 

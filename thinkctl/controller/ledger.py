@@ -260,18 +260,19 @@ class Ledger:
     def settle(self, grant: Grant, role: Role, model: str, usage: Usage, prices: Prices | None) -> None:
         """Release a grant and write what was really used on the bill, also what went beyond the grant."""
         with self.lock:
-            self.overshoot += max(0, usage.generated_tokens - grant.need.tokens)
+            overshoot = max(0, usage.generated_tokens - grant.need.tokens)
             grant.release()
-            self._spend(ReceiptLine(role, model, usage, price(usage, prices)))
+            self._spend(ReceiptLine(role, model, usage, price(usage, prices)), overshoot)
 
-    def _spend(self, line: ReceiptLine) -> None:
+    def _spend(self, line: ReceiptLine, overshoot: int) -> None:
+        self.overshoot += overshoot
         spent = Need(line.usage.generated_tokens, line.dollars or _NO_DOLLARS, line.usage.requests)
         self.used = self.used + spent
         (self._lines[line.role, line.model],) = Receipt.of(
             [*filter(None, [self._lines.get((line.role, line.model))]), line], 0.0
         ).lines
         if self.parent is not None:
-            self.parent._spend(line)
+            self.parent._spend(line, overshoot)
 
     def receipt(self, now: float) -> Receipt:
         """Return the bill so far."""

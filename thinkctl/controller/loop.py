@@ -110,8 +110,10 @@ class Loop:
             error.run = self._finish(StopReason.ENGINE, Decision(why=str(error)))
             raise
         finally:
-            await self._close_all()
-            self._admission.close()
+            try:
+                await self._close_all()
+            finally:
+                self._admission.close()
 
     async def _until_stopped(self) -> tuple[StopReason, Decision]:
         while True:
@@ -321,9 +323,17 @@ class Loop:
             raise mistake
 
     async def _last_resort(self) -> None:
-        """Nothing was answered: force an answer from the longest chain of thought that can be concluded."""
+        """Nothing was answered: force an answer, or take what a conclusion had said when it was broken off."""
         if self._setup.selector.select(self._history()) is not None:
             return
+        await self._conclude_longest()
+        if not any(sample.answer is not None for sample in self._samples):
+            concluded = sorted(self._samples, key=lambda sample: -sample.said.tokens_since_cue())
+            if any(sample.salvage() for sample in concluded):
+                self._counted, self._walled = None, True
+
+    async def _conclude_longest(self) -> None:
+        """Conclude the longest chain of thought that can be concluded."""
         for sample in sorted(self._samples, key=lambda sample: -sample.sampled):
             broken_off = sample.said.concluded_at is not None and sample.answer is None
             if self._past_deadline() or not (sample.said.length and (sample.undecided or broken_off)):

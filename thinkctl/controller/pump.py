@@ -69,14 +69,17 @@ class Pump:
             if sample.order is Order.CONCLUDE:  # before this stream began
                 grant.release()
                 break
+            granted, before = grant.need.tokens, sample.said.length
             finish = await self._generate(sample, grant, Role.SAMPLE)
+            delivered = sample.said.length - before
             if finish is Finish.ERROR:
                 return finish
             if sample.order is Order.CUT:
                 return finish if finish is Finish.STOP else Finish.CUT
             if sample.said.concluded_at is not None:  # it was made to conclude while it ran
                 return await self._answer(sample, finish)
-            if sample.order is Order.CONCLUDE or (finish is Finish.LENGTH and self._at_its_limit(sample)):
+            ended_early = finish is Finish.LENGTH and delivered < granted
+            if sample.order is Order.CONCLUDE or ended_early or self._at_its_limit(sample, finish):
                 return await self.conclude(sample) if sample.undecided else finish or Finish.CUT
             if finish is not Finish.LENGTH:
                 return finish or Finish.CUT
@@ -86,8 +89,8 @@ class Pump:
             return Finish.CUT
         return await self.conclude(sample) if sample.undecided else Finish.LENGTH
 
-    def _at_its_limit(self, sample: Growing) -> bool:
-        return self.admission.longest(sample, len(self.closing(sample))) < 1
+    def _at_its_limit(self, sample: Growing, finish: Finish | None) -> bool:
+        return finish is Finish.LENGTH and self.admission.longest(sample, len(self.closing(sample))) < 1
 
     async def _renew(self, sample: Growing) -> Grant | None:
         """Get another grant. While others conclude, which gives back most of their reserves, wait for that."""
@@ -255,10 +258,13 @@ class Pump:
 
     async def finish_by_force(self, sample: Growing) -> None:
         """Conclude a sample that had ended without an answer."""
+        before = sample.finish or Finish.CUT
         sample.reopen()
         finish = Finish.CUT
         try:
             finish = await self.conclude(sample)
+            if finish is Finish.ERROR:  # that it could not be concluded does not undo how it had ended
+                finish = before
         finally:
             self._end(sample, finish)
 
