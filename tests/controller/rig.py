@@ -281,7 +281,9 @@ def audit(found: Run, engine: ScriptedEngine | Odd, budget: Budget | None = None
     assert sum(verified, samples).generated_tokens == receipt.generated_tokens, "samples and bill differ"
     assert sum(verified, samples).requests == receipt.requests
     scores = sum(line.usage.estimated for line in receipt.lines if line.role is Role.VERIFIER)
-    assert scores or scripted.dead or receipt.requests == len(scripted.log), "requests are streams that were opened"
+    assert scores or scripted.dead or receipt.requests == len(scripted.log), (
+        "requests are streams that were opened"
+    )
     for line in receipt.lines:
         used = line.usage
         kinds = (

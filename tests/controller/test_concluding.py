@@ -124,11 +124,26 @@ def test_the_answer_form_opens_the_answer_and_says_when_it_is_complete(form, cue
 
 
 def test_a_conclusion_longer_than_its_reserve_is_truncated_and_abstains() -> None:
-    engine = ScriptedEngine([endless(conclusion=f"{words(60)} 4}}")])
-    found = solve(engine, Asks(1), Budget(tokens=100))
-    assert (found.answer, finishes(found)) == (None, [Finish.LENGTH])
+    engine = ScriptedEngine([endless(conclusion=f"{words(60)} 4}}"), says("5")])
+    found = solve(engine, Asks(2), Budget(tokens=200), usual_tokens=30)
+    assert (keys(found), finishes(found)) == ([None, "5"], [Finish.LENGTH, Finish.STOP])
     assert found.samples[0].concluded
+
+
+def test_a_truncated_conclusion_is_better_than_nothing_where_nobody_else_has_answered() -> None:
+    engine = ScriptedEngine([endless(conclusion=f"so 4 {words(60)}")])
+    problem = Problem.model_validate({"messages": "Which?", "form": "number"})
+    found = solve(engine, Asks(1), Budget(tokens=100), problem=problem)
+    assert (key(found), finishes(found)) == ("4", [Finish.LENGTH])
+    assert found.answer is not None
+    assert found.answer.concluded
     assert found.receipt.generated_tokens == 100
+
+
+def test_what_is_no_answer_in_the_expected_form_is_not_salvaged() -> None:
+    engine = ScriptedEngine([endless(conclusion=words(60))])
+    problem = Problem.model_validate({"messages": "Which?", "form": "number"})
+    assert solve(engine, Asks(1), Budget(tokens=100), problem=problem).answer is None
 
 
 def test_a_sample_that_has_answered_but_goes_on_talking_is_not_concluded_at_the_wall() -> None:
@@ -212,9 +227,9 @@ def test_both_ways_leave_the_same_transcript() -> None:
 
 @pytest.mark.parametrize("force", [0, 30])
 def test_a_forced_conclusion_keeps_to_the_reserve(force: int) -> None:
-    engine = ScriptedEngine([endless(conclusion=words(200), seconds_per_token=0.1)], force=force)
-    found = solve(engine, Asks(1), Budget(answer_tokens=9), policy=conclude_after(10), decide_every=5)
-    (sample,) = found.samples
+    engine = ScriptedEngine([endless(conclusion=words(200), seconds_per_token=0.1), says("5")], force=force)
+    found = solve(engine, Asks(2), Budget(answer_tokens=9), policy=conclude_after(10), decide_every=5)
+    sample, _ = found.samples
     assert sample.usage.answer_tokens == 9
     assert (sample.finish, sample.answer) == (Finish.LENGTH, None)
 
@@ -222,9 +237,9 @@ def test_a_forced_conclusion_keeps_to_the_reserve(force: int) -> None:
 @pytest.mark.parametrize("force", [0, 30])
 def test_half_an_answer_is_no_answer_however_it_was_asked_for(force: int) -> None:
     """The reserve ends inside the number."""
-    engine = ScriptedEngine([endless(conclusion="1 2 3 4 5 6 7 8}", seconds_per_token=0.1)], force=force)
-    found = solve(engine, Asks(1), Budget(answer_tokens=4), policy=conclude_after(10), decide_every=5)
-    assert (keys(found), finishes(found)) == ([None], [Finish.LENGTH])
+    engine = ScriptedEngine([endless(conclusion="1 2 3 4 5 6 7 8}", seconds_per_token=0.1), says("5")], force=force)
+    found = solve(engine, Asks(2), Budget(answer_tokens=4), policy=conclude_after(10), decide_every=5)
+    assert (keys(found), finishes(found)) == ([None, "5"], [Finish.LENGTH, Finish.STOP])
 
 
 def test_a_closing_text_that_no_longer_fits_the_grant_is_appended_instead() -> None:
@@ -295,7 +310,8 @@ def test_a_conclusion_that_a_stop_broke_off_is_finished_when_there_is_no_other_a
 def test_the_last_resort_keeps_to_the_deadline() -> None:
     """The strategy is done after a second; concluding would take ten, and there are two."""
     script = abstains(8, seconds_per_token=0.1, conclusion=f"{words(100)} 4}}")
-    found = solve(ScriptedEngine([script]), Asks(1), Budget(seconds=3))
+    problem = Problem.model_validate({"messages": "Which?", "form": "number"})
+    found = solve(ScriptedEngine([script]), Asks(1), Budget(seconds=3), problem=problem)
     assert found.seconds == pytest.approx(3)
     assert found.answer is None
 

@@ -30,7 +30,9 @@ from thinkctl.testing import Script, ScriptedEngine, run
 from thinkctl.types import Decision, Finish, GenerationSpec, ProbeRequest, StopReason, StreamUsage, Verdict
 
 
-def dies(strategy: object, engine: ScriptedEngine | Odd, limits: Budget | None = None, **knobs: object) -> Run:
+def dies(
+    strategy: object, engine: ScriptedEngine | Odd, limits: Budget | None = None, **knobs: object
+) -> Run:
     """Solve until the engine dies, and return the run so far."""
 
     async def main() -> Run:
@@ -159,7 +161,9 @@ def test_an_engine_that_dies_under_a_verifier_raises() -> None:
 
 def test_a_purse_gets_back_what_a_dead_engine_had_reserved() -> None:
     async def main() -> None:
-        engine = Odd(ScriptedEngine([Script(words(50), 0.1, die_after=20)]), close_fails=EngineUnavailable("gone"))
+        engine = Odd(
+            ScriptedEngine([Script(words(50), 0.1, die_after=20)]), close_fails=EngineUnavailable("gone")
+        )
         with budget(tokens=1000) as purse:
             with pytest.raises(EngineUnavailable):
                 await Controller(engine, Asks(3)).solve(QUESTION)
@@ -278,6 +282,8 @@ def test_a_probe_of_a_dying_engine_raises_like_any_stream() -> None:
         return "4}"
 
     engine = ScriptedEngine([Script(words(50), 0.1, conclusion=conclusion)])
-    policy = decides(lambda history: Decision(probe=tuple(ProbeRequest(each.index) for each in history.in_flight)))
+    policy = decides(
+        lambda history: Decision(probe=tuple(ProbeRequest(each.index) for each in history.in_flight))
+    )
     found = dies(Asks(1), engine, policy=policy, decide_every=4)
     assert found.stop is StopReason.ENGINE

@@ -9,7 +9,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.controller.rig import key, Asks, Judges, abstains, decides, endless, finishes, keys, says, solve, words
+from tests.controller.rig import (
+    key,
+    Asks,
+    Judges,
+    abstains,
+    decides,
+    endless,
+    finishes,
+    keys,
+    says,
+    solve,
+    words,
+)
 from thinkctl import Budget
 from thinkctl.selectors import BestScore, Latest
 from thinkctl.testing import Script, ScriptedEngine
@@ -87,6 +99,16 @@ def test_the_answer_does_not_depend_on_who_finishes_first(
     votes = Counter(key for key in answers if key is not None)
     expected = max(votes, key=lambda key: votes[key], default=None)
     assert {once(), once()} == {expected}
+
+
+def test_a_stop_before_any_vote_counted_takes_the_votes_that_wait_for_their_elders() -> None:
+    """The first launched still thinks when time is up for the policy: nobody has to be forced to answer."""
+    engine = ScriptedEngine([says("4", 90, **TENTH), says("5", 1, **TENTH), says("5", 2, **TENTH)])
+    policy = decides(lambda history: Decision(stop=history.elapsed >= 1))
+    found = solve(engine, Asks(3), policy=policy, decide_every=1)
+    assert (found.stop, key(found), found.history.walled) == (StopReason.POLICY, "5", True)
+    assert found.seconds == pytest.approx(1)
+    assert not any(sample.concluded for sample in found.samples)
 
 
 # -- who abstains ----------------------------------------------------------------------------------------------

@@ -11,7 +11,7 @@ from thinkctl import registry
 from thinkctl.answers import FORMS
 from thinkctl.cli.output import print_json
 from thinkctl.cli.text import one_line
-from thinkctl.engines import _KINDS as ENGINES
+from thinkctl.engines import KINDS as ENGINES
 from thinkctl.errors import ConfigurationError
 
 __all__ = ["Row", "print_list", "rows_of"]

@@ -14,7 +14,6 @@ from typing import Annotated, Any
 import typer
 
 from thinkctl.cli.text import one_line
-from thinkctl.errors import ConfigurationError, ThinkctlError
 
 __all__ = ["app"]
 
@@ -51,7 +50,7 @@ def pull(name: Name, *, as_json: Json = False) -> None:
 
     with _errors_to_stderr():
         entry = models.entry_for(name)
-        with _progress(entry.name) as report:
+        with progress(entry.name) as report:
             models.pull(entry, progress=report)
         row = _row(entry)
     typer.echo(json.dumps(row, indent=2) if as_json else row["folder"])
@@ -87,6 +86,7 @@ def _row(entry: Any) -> dict[str, Any]:
 @contextmanager
 def _errors_to_stderr() -> Iterator[None]:
     """One line for what the user can understand; anything else is a bug and keeps its traceback."""
+    from thinkctl.errors import ConfigurationError, ThinkctlError
     from thinkctl.models import ModelMissing
 
     try:
@@ -100,7 +100,7 @@ def _errors_to_stderr() -> Iterator[None]:
 
 
 @contextmanager
-def _progress(name: str) -> Iterator[Any]:
+def progress(name: str) -> Iterator[Any]:
     """A bar on a terminal; elsewhere one line for each stage."""
     if not sys.stderr.isatty():
         with _lines(name) as report:

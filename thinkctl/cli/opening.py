@@ -54,7 +54,7 @@ def open_engine(spec: str, *, seed: int = 0) -> Engine:
 
 def _pull(name: str) -> None:
     from thinkctl import models
-    from thinkctl.cli.models import _progress as progress
+    from thinkctl.cli.models import progress
 
     try:
         entry = models.entry_for(name)

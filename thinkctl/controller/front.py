@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
 from typing import final
 
 from thinkctl.controller.background import run_in_background
@@ -98,7 +98,7 @@ class Controller:
 
     async def stream(
         self, problem: Problem | str, budget: Budget | None = None, *, seed: int = 0
-    ) -> AsyncIterator[Event]:
+    ) -> AsyncGenerator[Event, None]:
         """Yield what happens while it happens; the last event is ``Finished`` and holds the run.
 
         Leaving the iteration early aborts the run; use ``contextlib.aclosing`` to have that done at once.
@@ -121,7 +121,7 @@ class Controller:
         each: Budget | None = None,
         at_once: int = 64,
         seed: int = 0,
-    ) -> AsyncIterator[Run]:
+    ) -> AsyncGenerator[Run, None]:
         """Solve many problems on the same engine, ``at_once`` at a time; yield runs as they end.
 
         ``budget`` is one wall around all of them, ``each`` a wall around every single one. A problem gets at

@@ -189,12 +189,13 @@ class Growing:
         return Answer(found, self.form.key(found), self.index, self.said.concluded_at is not None)
 
     def salvage(self) -> bool:
-        """Take what a conclusion that was broken off has said for the answer; ``False`` if it said nothing."""
+        """Take what a conclusion that was broken off has said for the answer; ``False`` if that is none."""
         said = self.said.said_since_cue().strip().partition("\n")[0].strip()
-        if self.answer is not None or not said:
+        found = self.form.extract(self.form.cue + said, complete=True) if said else None
+        if self.answer is not None or found is None:
             return False
         self._snapshot = None
-        self.answer = Answer(said, self.form.key(said), self.index, concluded=True)
+        self.answer = Answer(found, self.form.key(found), self.index, concluded=True)
         return True
 
     def snapshot(self, lag: int = 0) -> Sample:

@@ -121,6 +121,8 @@ class Loop:
             if self._past_deadline():
                 self._walled = True
                 return StopReason.SECONDS, Decision(why=_WHY[StopReason.SECONDS])
+            if self._past_thinking_wall():
+                self._wind_down()
             history = self._history()
             decision = self._decide(history)
             if decision.stop:
@@ -253,7 +255,8 @@ class Loop:
         self._narrator.grew(sample)
         if sample.finish is not None:
             self._growing.pop(sample.index, None)
-        if urgent or sample.said.length - sample.seen_tokens >= self._setup.decide_every:
+        enough = sample.said.length - sample.seen_tokens >= self._setup.decide_every
+        if urgent or enough or self._past_thinking_wall():
             self._news.set()
 
     async def _wait(self) -> None:
@@ -270,25 +273,25 @@ class Loop:
 
     def _next_alarm(self) -> float | None:
         """When to look at the clock again: at the thinking wall, then at the deadline."""
+        return self._ledger.deadline if self._winding_down else self._thinking_wall()
+
+    def _thinking_wall(self) -> float | None:
+        """When thinking ends: the deadline, less the time for concluding at the rate measured so far."""
         deadline = self._ledger.deadline
         if deadline is None:
             return None
-        if not self._winding_down:
-            wall = deadline - self._time_reserve(deadline)
-            if self._clock() < wall:
-                return wall
-            self._wind_down()
-        return deadline
-
-    def _time_reserve(self, deadline: float) -> float:
         most = (deadline - self._ledger.started) / _SHARE_FOR_ANSWER
-        return min(most, self._rates.conclusion_seconds(self._admission.answer_reserve))
+        return deadline - min(most, self._rates.conclusion_seconds(self._admission.answer_reserve))
+
+    def _past_thinking_wall(self) -> bool:
+        wall = None if self._winding_down else self._thinking_wall()
+        return wall is not None and self._clock() >= wall
 
     def _wind_down(self) -> None:
         """At the thinking wall: start nothing more, close every thought, wait for the answers."""
         self._winding_down = True
         for sample in self._growing.values():
-            self._begin(self._pump.steer(sample))
+            self._begin(self._pump.steer(sample, hurry=True))
 
     def _past_deadline(self) -> bool:
         deadline = self._ledger.deadline
@@ -323,8 +326,11 @@ class Loop:
             raise mistake
 
     async def _last_resort(self) -> None:
-        """Nothing was answered: force an answer, or take what a conclusion had said when it was broken off."""
+        """Nothing that counts was answered: take what does not count yet, force an answer, or salvage one."""
         if self._setup.selector.select(self._history()) is not None:
+            return
+        if any(sample.answer is not None for sample in self._samples):
+            self._counted, self._walled = None, True
             return
         await self._conclude_longest()
         if not any(sample.answer is not None for sample in self._samples):

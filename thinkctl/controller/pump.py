@@ -169,8 +169,11 @@ class Pump:
         mark = card.thinking.end if card.thinking is not None and sample.request.think else ""
         return sample.tokenizer.encode(mark + card.answer_cue + sample.form.cue)
 
-    async def steer(self, sample: Growing) -> None:
-        """Close the thought of a running sample: in flight where the engine can, else close and continue."""
+    async def steer(self, sample: Growing, *, hurry: bool = False) -> None:
+        """Close the thought of a running sample: in flight where the engine can, else close and continue.
+
+        In a ``hurry`` close and continue: one prefill takes less time than a decode step for each token.
+        """
         sample.said.refresh()
         stream, closing = sample.stream, self.closing(sample)
         if sample.order is not None or not sample.undecided:
@@ -179,7 +182,7 @@ class Pump:
         if stream is None:  # between two streams: it sees the order before the next
             self.wake()
             return
-        if 0 < len(closing) <= sample.engine.caps.force:
+        if not hurry and 0 < len(closing) <= sample.engine.caps.force:
             sample.forcing = True
             if await stream.force(closing):
                 return

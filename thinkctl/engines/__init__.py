@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from thinkctl.errors import ConfigurationError
 from thinkctl.protocols import Engine
 
-__all__ = ["engine_from"]
+__all__ = ["KINDS", "engine_from"]
 
-_KINDS = {
+KINDS: Final = {
     "vllm": "vLLM in process: a catalogue name, a local folder or a hub name",
     "vllm-lockstep": "the same on vLLM's lock-step driver: slower, repeatable",
     "replay": "a file of recorded runs or a pool of samples",
 }
+"""What a spec may begin with, and what that is."""
 
 
 def engine_from(spec: str, **options: Any) -> Engine:
@@ -28,8 +29,8 @@ def engine_from(spec: str, **options: Any) -> Engine:
         ThinkctlError: for a model that is unknown or cannot be had.
     """
     kind, colon, what = spec.partition(":")
-    if not colon or not what.strip() or kind not in _KINDS:
-        kinds = "; ".join(f"{name}:... is {meaning}" for name, meaning in _KINDS.items())
+    if not colon or not what.strip() or kind not in KINDS:
+        kinds = "; ".join(f"{name}:... is {meaning}" for name, meaning in KINDS.items())
         raise ConfigurationError(f"engine {spec!r} is not understood; write KIND:WHAT, where {kinds}")
     if kind == "replay":
         from thinkctl.engines.replay import ReplayEngine

@@ -93,6 +93,9 @@ class VllmEngine(BaseEngine):
         await asyncio.to_thread(llm.shutdown, _GRACE)
         if tasks := {task for task in (handler, receiver) if task is not None}:
             await asyncio.wait(tasks, timeout=_GRACE)
+        await asyncio.to_thread(
+            llm.engine_core.resources.ctx.destroy, 0
+        )  # vLLM leaves that to the interpreter
         del llm, handler, receiver, tasks
         gc.collect()  # vLLM's objects form cycles; left to the interpreter's end, their finalizers complain
 

@@ -260,7 +260,8 @@ class Barrier:
             if member is None:
                 continue
             piece = self._adapter.piece(output, member.spec.logprobs)
-            member.turn(waits=False)
+            if member.waits:  # one that was left out stays so
+                member.turn(waits=False)
             if piece.finish is not None or piece.error:
                 del self._members[output.request_id]
             if (stream := member.stream()) is not None:

@@ -1,0 +1,63 @@
+"""One real engine at a time: starting takes seconds, and the machine has two cores."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from thinkctl import models
+from thinkctl.engines.vllm import VllmEngine, VllmLockstep
+from thinkctl.types import GenerationSpec, Message
+
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # read when torch is first imported, by whichever test
+
+DRIVERS = {"lockstep": VllmLockstep, "async": VllmEngine}
+SETTINGS: dict[str, Any] = {"dtype": "float32", "context": 2048, "streams": 16, "kv_cache_bytes": 1 << 28}
+
+
+@dataclass
+class Bench:
+    """A running engine, the event loop it runs in, and something to ask."""
+
+    engine: VllmEngine | VllmLockstep
+    runner: asyncio.Runner
+
+    @property
+    def prompt(self) -> list[int]:
+        return self.engine.tokenizer.chat([Message(role="user", content="Count from one to twenty.")])
+
+    @staticmethod
+    def spec(tokens: int = 200, **changes: Any) -> GenerationSpec:
+        """Sampling that does not end before ``tokens``."""
+        return GenerationSpec(max_tokens=tokens, ignore_end=True, **changes)
+
+    def run(self, coroutine):
+        return self.runner.run(coroutine)
+
+
+def opened(kind: type[VllmEngine] | type[VllmLockstep], **changes: Any) -> Iterator[Bench]:
+    """Start an engine of the smallest model; shut it down afterwards."""
+    pytest.importorskip("vllm")
+    engine = kind(models.resolve("smollm2-135m-instruct"), **(SETTINGS | changes))
+    with asyncio.Runner() as runner:
+        try:
+            runner.run(engine.start())
+            yield Bench(engine, runner)
+        finally:
+            runner.run(engine.aclose())
+
+
+@pytest.fixture(scope="module", params=DRIVERS)
+def bench(request: pytest.FixtureRequest) -> Iterator[Bench]:
+    """Each driver after the other."""
+    yield from opened(DRIVERS[request.param])
+
+
+@pytest.fixture(scope="module")
+def lockstep() -> Iterator[Bench]:
+    yield from opened(VllmLockstep, patience=0.5)
