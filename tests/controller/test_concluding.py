@@ -16,6 +16,7 @@ from tests.controller.rig import (
     decides,
     endless,
     finishes,
+    key,
     keys,
     says,
     solve,

