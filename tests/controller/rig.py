@@ -74,10 +74,14 @@ def abstains(thought: int = 3, **more: Any) -> Script:
     return Script(words(thought), **more)
 
 
-def endless(answer: str = "4", **more: Any) -> Script:
-    """Think for ever; when made to conclude say the answer: two tokens, the end of turn unread."""
+def endless(answer: str = "4", thought: str = "hm", **more: Any) -> Script:
+    """Think for ever; when made to conclude say the answer, one token, and the end of turn unread.
+
+    Different thoughts must differ in their text where several are concluded in the same moment: the engine
+    tells them apart by it.
+    """
     more.setdefault("conclusion", f"{answer}}}")
-    return Script("hm", ends=False, **more)
+    return Script(thought, ends=False, **more)
 
 
 # -- parts -----------------------------------------------------------------------------------------------------

@@ -46,7 +46,7 @@ def test_the_deadline_is_kept_whatever_the_engine_s_speed(seconds, speed, first,
 
 
 def test_at_the_thinking_wall_every_thought_is_closed_so_that_the_answers_come_in_time() -> None:
-    engine = ScriptedEngine([endless("4", seconds_per_token=0.1), endless("5", seconds_per_token=0.1)])
+    engine = ScriptedEngine([endless(key, f"{key} hm", seconds_per_token=0.1) for key in "454"])
     found = solve(engine, Asks(3), Budget(seconds=10, answer_tokens=5))
     assert (found.stop, found.why) == (StopReason.SECONDS, "the deadline was reached")
     assert keys(found) == ["4", "5", "4"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import runpy
@@ -105,7 +106,21 @@ def test_an_example_prints_what_it_is_for(name: str, call: Call, recording: Path
 
 
 def test_every_example_is_run() -> None:
-    assert {*PRINTS, "try_another_policy"} == NAMES.keys()
+    assert {*PRINTS, "record_samples", "try_another_policy"} == NAMES.keys()
+
+
+def test_samples_are_recorded_once_and_replayed(call: Call, recording: Path, tmp_path: Path) -> None:
+    asked = [
+        {"id": "product", "question": "What is 17*23-4?"},
+        {"id": "square", "question": "What is 12*12?"},
+    ]
+    (tmp_path / "asked.jsonl").write_text("\n".join(map(json.dumps, asked)), encoding="utf-8")
+    arguments = [f"replay:{recording}", "asked.jsonl", "recorded.jsonl", 6]
+    printed = call("record_samples", *arguments).splitlines()
+    assert sorted(line.split(",")[0] for line in printed) == ["product: 387", "square: 387"]
+    assert not call("record_samples", *arguments), "what is recorded is not asked again"
+    assert [len(one.samples) for one in read("recorded.jsonl")] == [6, 6]
+    assert call("try_another_policy", "recorded.jsonl").splitlines()[1].split()[:2] == ["none", "6.0"]
 
 
 def test_many_problems_go_on_where_they_stopped(call: Call, recording: Path, tmp_path: Path) -> None:

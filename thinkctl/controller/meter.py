@@ -88,10 +88,10 @@ class MeteredEngine:
             )
         return grant
 
-    def settle(self, grant: Grant, used: StreamUsage) -> None:
-        """Write a closed stream on the bill."""
+    def settle(self, grant: Grant, used: StreamUsage, *, requests: int = 1) -> None:
+        """Write a closed stream on the bill; one that was never read was no request."""
         usage = Usage(
-            requests=1,
+            requests=requests,
             prompt_tokens=used.prompt_tokens,
             cached_tokens=used.cached_tokens,
             answer_tokens=used.generated_tokens - used.wasted_tokens,
@@ -115,6 +115,7 @@ class _MeteredStream:
         self._engine = engine
         self._grant: Grant | None = grant
         self._prompt = prompt
+        self._read = False
         self._delivered = 0
         self._used = StreamUsage()
 
@@ -122,6 +123,7 @@ class _MeteredStream:
         return self
 
     async def __anext__(self) -> Delta:
+        self._read = True
         delta = await anext(self._deltas)
         self._delivered += len(delta.token_ids)
         return delta
@@ -136,4 +138,4 @@ class _MeteredStream:
     def _book(self, used: StreamUsage) -> None:
         if self._grant is not None:
             grant, self._grant, self._used = self._grant, None, used
-            self._engine.settle(grant, used)
+            self._engine.settle(grant, used, requests=int(self._read))
