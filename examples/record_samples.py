@@ -38,4 +38,5 @@ async def main(spec: str, problems: str, path: str, samples: int) -> None:
 if __name__ == "__main__":
     if len(sys.argv) not in {4, 5}:
         sys.exit(__doc__)
-    asyncio.run(main(*sys.argv[1:4], int(sys.argv[4]) if len(sys.argv) == 5 else 8))
+    _, engine_spec, problems_file, run_file, *rest = sys.argv
+    asyncio.run(main(engine_spec, problems_file, run_file, int(rest[0]) if rest else 8))
