@@ -118,21 +118,20 @@ def test_a_loop_that_was_closed_leaves_nothing_running(lockstep) -> None:
     del orphan
 
 
-def test_a_second_engine_in_the_process_preempts_and_chunks_and_still_counts_right(lockstep) -> None:
-    """A cache of 24 blocks for 8 streams of up to 6 blocks; prompts longer than what a step computes."""
+def test_a_second_engine_in_the_process_preempts_and_still_counts_right(lockstep) -> None:
+    """A cache of 12 blocks for 8 streams of up to 6 blocks each."""
     small = VllmLockstep(
         lockstep.engine._settings.model,
         dtype="float32",
         context=256,
         streams=8,
-        kv_cache_bytes=24 * 32 * 46_080,
+        kv_cache_bytes=12 * 32 * 46_080,
         extra={"max_num_batched_tokens": 256},
     )
     preempted = 0
 
     async def work() -> None:
         nonlocal preempted
-        scheduler = None
         await small.start()
         scheduler = small._barrier._llm.engine_core.engine_core.scheduler
         prompts = [[*lockstep.prompt, 100 + place] for place in range(8)]

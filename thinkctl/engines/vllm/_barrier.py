@@ -61,6 +61,7 @@ class Barrier:
         self._loaded: Future[tuple[ModuleType, Facts]] = Future()
         self._inbox: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
         self._members: dict[str, _Member] = {}
+        self._changes = 0  # of what streams there are and which of them wait
         self._guard = threading.Lock()
         self._dead = ""
         self._adapter: Any = None
@@ -102,6 +103,7 @@ class Barrier:
         def turn() -> None:
             if (member := self._members.get(key)) is not None:
                 member.turn(waits=waits)
+                self._changes += 1
 
         self._inbox.put(turn)
 
@@ -132,11 +134,13 @@ class Barrier:
         except Exception as error:
             raise RequestFailed(f"vLLM refused the request: {error}") from error
         self._members[stream.key] = _Member(stream, loop, request_id)
+        self._changes += 1
 
     def abort(self, key: str, arrived: int) -> Settled | None:
         """Stop a stream; return what was decoded, ``None`` if it was never scheduled."""
         if (member := self._members.pop(key, None)) is not None:
             self._llm.abort_request([member.request_id], internal=True)
+            self._changes += 1
         if not self._steerable:
             return arrived, None  # between two steps nothing is in flight
         settled = settled_from(self.ask("thinkctl_settle", [key]), key)
@@ -225,12 +229,13 @@ class Barrier:
         return max(0.0, max(due, default=now) - now)
 
     def _quiet(self) -> bool:
-        """Let each event loop run what is ready; say whether a step is still due.
+        """Let each event loop run what is ready; say whether a step is due all the same.
 
         Streams that begin together are added one after the other: without this the first would be stepped alone.
+        Calls that concern no stream, however many, do not put off a step.
         """
         pings = answers = 0
-        busy = False
+        before = self._changes
 
         def pong() -> None:
             nonlocal answers
@@ -251,8 +256,7 @@ class Barrier:
             except queue.Empty:
                 break  # a loop that is blocked holds up nobody for ever
             task()
-            busy = busy or task is not pong
-        return not busy and self._time_to_step() == 0
+        return self._changes == before and self._time_to_step() == 0
 
     def _step(self) -> None:
         for output in self._llm.step():
