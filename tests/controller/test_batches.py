@@ -22,7 +22,9 @@ def questions(number: int) -> list[str]:
     return [f"Question {place}?" for place in range(number)]
 
 
-def solve_all(engine, problems, limits=None, *, n: int = 1, strategy=None, usual_tokens: int = 256, **more) -> list[Run]:
+def solve_all(
+    engine, problems, limits=None, *, n: int = 1, strategy=None, usual_tokens: int = 256, **more
+) -> list[Run]:
     """Solve a batch in virtual time and check that nothing is left running."""
 
     async def main() -> list[Run]:
@@ -45,7 +47,12 @@ def test_every_problem_comes_back_once() -> None:
 
 def test_runs_come_as_they_end_and_those_of_one_moment_in_order() -> None:
     engine = ScriptedEngine([says("4", thought, seconds_per_token=0.1) for thought in (9, 1, 5, 1)])
-    assert [found.history.problem.text[9] for found in solve_all(engine, questions(4))] == ["1", "3", "2", "0"]
+    assert [found.history.problem.text[9] for found in solve_all(engine, questions(4))] == [
+        "1",
+        "3",
+        "2",
+        "0",
+    ]
 
 
 def test_the_same_question_twice_is_two_problems() -> None:
@@ -80,7 +87,9 @@ def test_problems_may_come_from_a_generator() -> None:
 
 
 def test_one_budget_is_a_wall_around_all_of_them() -> None:
-    runs = solve_all(ScriptedEngine([endless(chunk=7)], waste=1), questions(10), Budget(tokens=1000), at_once=4)
+    runs = solve_all(
+        ScriptedEngine([endless(chunk=7)], waste=1), questions(10), Budget(tokens=1000), at_once=4
+    )
     assert {found.stop for found in runs} == {StopReason.TOKENS}
 
 
@@ -120,7 +129,9 @@ def test_what_easy_problems_leave_is_there_for_the_hard_ones() -> None:
 
 def test_a_share_that_is_used_up_is_a_wall_and_named_as_one() -> None:
     """More samples were wanted than the share allows: the strategy was not done."""
-    runs = solve_all(ScriptedEngine([says("4", 18)]), questions(4), Budget(tokens=400), n=50, at_once=1, usual_tokens=20)
+    runs = solve_all(
+        ScriptedEngine([says("4", 18)]), questions(4), Budget(tokens=400), n=50, at_once=1, usual_tokens=20
+    )
     assert {found.stop for found in runs} == {StopReason.TOKENS}
     assert min(len(found.samples) for found in runs) >= 3
 
@@ -165,7 +176,9 @@ def test_one_deadline_holds_for_all_of_them() -> None:
     end, runs = run(main())
     assert end <= 10
     assert [found.stop for found in runs] == [StopReason.SECONDS] * 6
-    assert [len(found.samples) for found in runs].count(0) == 4, "those whose turn came too late were not begun"
+    assert [len(found.samples) for found in runs].count(0) == 4, (
+        "those whose turn came too late were not begun"
+    )
 
 
 def test_a_batch_is_charged_to_the_purse_around_it() -> None:
@@ -192,16 +205,25 @@ def test_whatever_the_problems_the_wall_holds_and_early_problems_leave_late_ones
     lengths, tokens, at_once, n, usual, speed
 ) -> None:
     def script(number: int, prompt: str) -> Script:
-        length = lengths[int(prompt.split("Question ")[1].split("?")[0])]
-        return endless(seconds_per_token=speed) if length is None else says("4", length, seconds_per_token=speed)
+        length = lengths[int(prompt.split("Question ")[1].split("?", maxsplit=1)[0])]
+        return (
+            endless(seconds_per_token=speed) if length is None else says("4", length, seconds_per_token=speed)
+        )
 
     problems = questions(len(lengths))
     runs = solve_all(
-        ScriptedEngine(script, waste=1), problems, Budget(tokens=tokens), n=n, at_once=at_once, usual_tokens=usual
+        ScriptedEngine(script, waste=1),
+        problems,
+        Budget(tokens=tokens),
+        n=n,
+        at_once=at_once,
+        usual_tokens=usual,
     )
     share = tokens // len(lengths)
     if share >= 8:
-        assert [key(found) for found in runs] == ["4"] * len(lengths), "a share of eight is enough for an answer"
+        assert [key(found) for found in runs] == ["4"] * len(lengths), (
+            "a share of eight is enough for an answer"
+        )
 
 
 # -- leaving and failing ---------------------------------------------------------------------------------------
@@ -248,7 +270,9 @@ def test_cancelling_a_batch_aborts_all_of_it(times: int) -> None:
 
 def test_a_dead_engine_ends_the_batch() -> None:
     async def main() -> None:
-        engine = ScriptedEngine([says("4"), Script(words(9), 0.1, die_after=3), endless(seconds_per_token=0.1)])
+        engine = ScriptedEngine(
+            [says("4"), Script(words(9), 0.1, die_after=3), endless(seconds_per_token=0.1)]
+        )
         seen = []
         with pytest.raises(EngineUnavailable):
             async for found in Controller(engine, Asks(1)).solve_many(questions(6), at_once=3):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -25,7 +26,7 @@ from thinkctl.controller import budget
 from thinkctl.testing import ScriptedEngine, run
 from thinkctl.types import Decision, History, ProbeRequest, Verdict
 
-TENTH = {"seconds_per_token": 0.1}
+TENTH: dict[str, Any] = {"seconds_per_token": 0.1}
 
 
 async def judged(sample, engines) -> Verdict:

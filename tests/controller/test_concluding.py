@@ -238,7 +238,9 @@ def test_a_forced_conclusion_keeps_to_the_reserve(force: int) -> None:
 @pytest.mark.parametrize("force", [0, 30])
 def test_half_an_answer_is_no_answer_however_it_was_asked_for(force: int) -> None:
     """The reserve ends inside the number."""
-    engine = ScriptedEngine([endless(conclusion="1 2 3 4 5 6 7 8}", seconds_per_token=0.1), says("5")], force=force)
+    engine = ScriptedEngine(
+        [endless(conclusion="1 2 3 4 5 6 7 8}", seconds_per_token=0.1), says("5")], force=force
+    )
     found = solve(engine, Asks(2), Budget(answer_tokens=4), policy=conclude_after(10), decide_every=5)
     assert (keys(found), finishes(found)) == ([None, "5"], [Finish.LENGTH, Finish.STOP])
 

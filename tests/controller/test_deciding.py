@@ -8,13 +8,13 @@ from collections.abc import Callable, Sequence
 import pytest
 
 from tests.controller.rig import (
-    key,
     MARKS,
     Asks,
     Decides,
     decides,
     endless,
     finishes,
+    key,
     keys,
     says,
     solve,

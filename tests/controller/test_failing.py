@@ -37,7 +37,7 @@ def dies(
 
     async def main() -> Run:
         with pytest.raises(EngineUnavailable) as raised:
-            await Controller(engine, strategy, **knobs).solve(QUESTION, limits)  # type: ignore[arg-type]
+            await Controller(engine, strategy, **knobs).solve(QUESTION, limits)
         assert raised.value.run is not None
         return raised.value.run
 
@@ -134,14 +134,18 @@ def test_an_engine_that_cannot_start_raises_before_anything_is_paid() -> None:
 
 
 def test_an_engine_that_dies_while_concluding_raises() -> None:
-    engine = ScriptedEngine([endless(conclusion=lambda forced, at: engine._die("gone") or "4}")])  # type: ignore[func-returns-value]
+    def conclude(forced: str, at: int) -> str:
+        engine._die("gone")
+        return "4}"
+
+    engine: ScriptedEngine = ScriptedEngine([endless(conclusion=conclude)])
     found = dies(Asks(1), engine, Budget(tokens=100))
     assert (found.stop, found.answer) == (StopReason.ENGINE, None)
 
 
 def test_an_engine_that_dies_in_the_last_resort_raises() -> None:
     """Nothing was answered, and nothing can be any more: that is not an answer of None."""
-    script = Script(words(9), conclusion=lambda forced, at: engine._die("gone") or "4}")  # type: ignore[func-returns-value]
+    script = Script(words(9), conclusion=lambda forced, at: engine._die("gone") or "4}")
     engine = ScriptedEngine([script])
     found = dies(Asks(2), engine)
     assert (found.stop, found.answer) == (StopReason.ENGINE, None)
@@ -263,13 +267,13 @@ def test_a_mistake_in_a_part_is_raised_and_leaves_nothing_running(where: str) ->
     async def judge(sample, engines) -> Verdict:
         raise ZeroDivisionError
 
-    strategy = {"propose": Proposes(propose), "select": Asks(1, selector=Mistaken())}.get(where, Asks(2))  # type: ignore[arg-type]
+    strategy = {"propose": Proposes(propose), "select": Asks(1, selector=Mistaken())}.get(where, Asks(2))
     verifier = Judges(judge) if where == "judge" else None
 
     async def main() -> None:
         with budget(tokens=500) as purse:
             with pytest.raises(ZeroDivisionError):
-                await Controller(engine, strategy, verifier=verifier).solve(QUESTION)  # type: ignore[arg-type]
+                await Controller(engine, strategy, verifier=verifier).solve(QUESTION)
             assert purse.tokens_left == 500 - purse.receipt.generated_tokens
         assert engine.open_streams == 0
 

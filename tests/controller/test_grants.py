@@ -7,13 +7,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.controller.rig import (
-    key,
     MARKS,
     Asks,
     Proposes,
     abstains,
     endless,
     finishes,
+    key,
     keys,
     says,
     solve,
@@ -158,8 +158,9 @@ def test_a_renewal_shorter_than_a_prefill_is_worth_is_not_asked_for() -> None:
 
 
 def test_a_conclusion_gives_its_reserve_back_to_those_that_still_think() -> None:
-    """Two endless thoughts reach the wall together. One is concluded, for two of its 30 tokens; the other
-    waits for what comes back and thinks on with it.
+    """Two endless thoughts reach the wall together.
+
+    One is concluded, for two of its 30 tokens; the other waits for what comes back and thinks on with it.
     """
     engine = ScriptedEngine([says("4", 1), endless("5"), says("4", 1), endless("6")], waste=1)
     found = solve(engine, Asks(4), Budget(tokens=120, seconds=5))

@@ -97,7 +97,8 @@ def test_the_bill_is_exact_to_the_last_digit(places: int) -> None:
 def test_the_dollar_wall_is_never_passed(cents: int, n: int) -> None:
     """A cent a token, prompts included; each further stream reads its prompt again."""
     cent = Prices(
-        dollars_per_million_prompt_tokens=Decimal(10_000), dollars_per_million_generated_tokens=Decimal(10_000)
+        dollars_per_million_prompt_tokens=Decimal(10_000),
+        dollars_per_million_generated_tokens=Decimal(10_000),
     )
     limits = Budget(dollars=Decimal(cents) / 100)
     found = solve(ScriptedEngine([endless(chunk=4)], prices=cent, waste=2), Asks(n), limits)
@@ -137,7 +138,9 @@ def test_each_model_has_its_own_price() -> None:
         strategy = Proposes(
             lambda history: [Request(ASK), Request(ASK, model="large")] if not history.bought else ()
         )
-        found = await Controller({"small": small, "large": large}, strategy).solve(QUESTION, Budget(dollars=Decimal(900)))
+        found = await Controller({"small": small, "large": large}, strategy).solve(
+            QUESTION, Budget(dollars=Decimal(900))
+        )
         by_model = {line.model: line.dollars for line in found.receipt.lines}
         assert by_model == {"small": 10, "large": 10 + len(found.samples[1].prompt_ids)}
         assert found.receipt.dollars == sum(by_model.values())  # type: ignore[arg-type]
@@ -154,18 +157,26 @@ def test_each_model_has_its_own_price() -> None:
     waste=st.integers(0, 2),
     probe=st.booleans(),
 )
-def test_no_mixture_of_prices_and_samples_passes_the_wall(dollars, prompt, request, n, usual, waste, probe) -> None:
+def test_no_mixture_of_prices_and_samples_passes_the_wall(
+    dollars, prompt, request, n, usual, waste, probe
+) -> None:
     prices = Prices(
         dollars_per_million_prompt_tokens=Decimal(prompt * 1_000_000),
         dollars_per_million_generated_tokens=Decimal(1_000_000),
         dollars_per_request=Decimal(request),
     )
     policy = decides(
-        lambda history: Decision(probe=tuple(ProbeRequest(each.index, max_tokens=3) for each in history.in_flight))
+        lambda history: Decision(
+            probe=tuple(ProbeRequest(each.index, max_tokens=3) for each in history.in_flight)
+        )
     )
     engine = ScriptedEngine([endless(chunk=3), says("5", 9)], prices=prices, waste=waste)
     found = solve(
-        engine, Asks(n), Budget(dollars=Decimal(dollars)), usual_tokens=usual, policy=policy if probe else None
+        engine,
+        Asks(n),
+        Budget(dollars=Decimal(dollars)),
+        usual_tokens=usual,
+        policy=policy if probe else None,
     )
     assert (found.receipt.dollars or 0) <= dollars
 
@@ -210,7 +221,9 @@ def test_the_request_wall_is_never_passed_and_there_is_an_answer(requests: int) 
         return Verdict(1.0)
 
     policy = decides(
-        lambda history: Decision(probe=tuple(ProbeRequest(each.index, max_tokens=3) for each in history.in_flight))
+        lambda history: Decision(
+            probe=tuple(ProbeRequest(each.index, max_tokens=3) for each in history.in_flight)
+        )
     )
     engine = ScriptedEngine([endless("7", seconds_per_token=0.1), says("7", 60, seconds_per_token=0.1)])
     found = solve(

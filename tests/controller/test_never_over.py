@@ -107,7 +107,7 @@ def test_no_budget_is_passed_by_even_one_token_and_the_bill_is_what_the_engine_c
     limit: dict[str, Any],
     policy: StoppingPolicy | None,
     speculate: int,
-    knobs: dict[str, int],
+    knobs: dict[str, Any],
 ) -> None:
     engine = ScriptedEngine(texts, **knobs)
     budget = Budget(**limit)
@@ -139,7 +139,7 @@ def test_a_run_with_an_answer_reserve_answers_whenever_a_sample_said_something(
     tokens: int,
     thinking: int | None,
     policy: StoppingPolicy | None,
-    knobs: dict[str, int],
+    knobs: dict[str, Any],
 ) -> None:
     found = tried(
         ScriptedEngine(texts, **knobs), n, Budget(tokens=tokens, thinking_tokens=thinking), policy, 0
@@ -156,7 +156,7 @@ def test_a_purse_around_several_runs_holds_all_of_them(
     n: int,
     limit: dict[str, Any],
     policy: StoppingPolicy | None,
-    knobs: dict[str, int],
+    knobs: dict[str, Any],
     tokens: int,
 ) -> None:
     engine = ScriptedEngine(texts, **knobs)
@@ -180,7 +180,7 @@ def test_a_run_that_is_cancelled_at_any_moment_leaves_the_engine_idle(
     n: int,
     limit: dict[str, Any],
     policy: StoppingPolicy | None,
-    knobs: dict[str, int],
+    knobs: dict[str, Any],
     moment: float,
 ) -> None:
     engine = ScriptedEngine(texts, **knobs)
@@ -202,7 +202,7 @@ def test_a_run_that_is_cancelled_at_any_moment_leaves_the_engine_idle(
 @settings(max_examples=60)
 @given(mixtures(), st.integers(1, 8), limits, policies, engines)
 def test_the_same_scripts_and_seed_give_the_same_run(
-    texts: list[Script], n: int, limit: dict[str, Any], policy: StoppingPolicy | None, knobs: dict[str, int]
+    texts: list[Script], n: int, limit: dict[str, Any], policy: StoppingPolicy | None, knobs: dict[str, Any]
 ) -> None:
     first, second = (tried(ScriptedEngine(texts, **knobs), n, Budget(**limit), policy, 1) for _ in range(2))
     assert first == second

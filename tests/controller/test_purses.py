@@ -38,7 +38,9 @@ def test_calls_in_a_purse_share_its_budget() -> None:
         with budget(tokens=17) as purse:
             runs = [await solved() for _ in range(5)]
             assert purse.tokens_left == 17 - purse.receipt.generated_tokens
-            assert purse.receipt.generated_tokens == sum(found.receipt.generated_tokens for found in runs) <= 17
+            assert (
+                purse.receipt.generated_tokens == sum(found.receipt.generated_tokens for found in runs) <= 17
+            )
         return [(found.stop, key(found)) for found in runs]
 
     stops = run(main())
@@ -51,7 +53,9 @@ def test_the_bill_of_a_purse_is_the_sum_of_the_bills_inside() -> None:
         with budget(dollars="1000") as purse:
             engine = ScriptedEngine([says("4"), endless()], prices=PER_TOKEN)
             runs = [await Controller(engine, Asks(2)).solve(QUESTION, Budget(tokens=100)) for _ in range(3)]
-        assert purse.receipt.usage == sum((found.receipt for found in runs), start=type(purse.receipt)()).usage
+        assert (
+            purse.receipt.usage == sum((found.receipt for found in runs), start=type(purse.receipt)()).usage
+        )
         assert purse.receipt.dollars == sum(found.receipt.dollars or 0 for found in runs)
 
     run(main())
@@ -127,7 +131,9 @@ def test_the_last_tokens_of_a_purse_bring_an_answer_too() -> None:
     async def main() -> list[str | None]:
         engine = ScriptedEngine([endless()])
         with budget(tokens=1000):
-            return [key(await Controller(engine, Asks(1)).solve(QUESTION, Budget(tokens=240))) for _ in range(5)]
+            return [
+                key(await Controller(engine, Asks(1)).solve(QUESTION, Budget(tokens=240))) for _ in range(5)
+            ]
 
     assert run(main()) == ["4"] * 5
 
@@ -199,6 +205,18 @@ def test_no_purse_is_overdrawn_however_calls_nest_and_run_together(limits, calls
         await inside(limits, [])
 
     run(main())
+
+
+def test_a_call_does_not_take_the_whole_purse_from_those_beside_it() -> None:
+    """It could use all of it, but is not expected to: the others answer too."""
+
+    async def main() -> list[str | None]:
+        with budget(tokens=2000):
+            engine = ScriptedEngine([says("4", 50, seconds_per_token=0.1)])
+            runs = await asyncio.gather(*[Controller(engine, Asks(1)).solve(QUESTION) for _ in range(3)])
+        return [key(found) for found in runs]
+
+    assert run(main()) == ["4"] * 3
 
 
 # -- tasks and threads -----------------------------------------------------------------------------------------
@@ -323,7 +341,9 @@ def test_budgeted_functions_nest() -> None:
         return [await inner(), await inner()]
 
     one, two = run(outer())
-    assert (one.receipt.generated_tokens, two.receipt.generated_tokens) == (5, 3)
+    assert max(one.receipt.generated_tokens, two.receipt.generated_tokens) <= 5
+    assert one.receipt.generated_tokens + two.receipt.generated_tokens <= 8
+    assert two.stop is StopReason.TOKENS
 
 
 def test_a_generator_cannot_be_budgeted_because_it_goes_on_after_its_call() -> None:
@@ -349,7 +369,9 @@ def test_dollars_may_be_a_number_a_text_or_a_decimal_and_stay_exact() -> None:
             assert purse.limits.dollars == Decimal("0.1")
 
 
-@pytest.mark.parametrize("fields", [{"tokens": 0}, {"tokens": -1}, {"seconds": 0}, {"dollars": -1}, {"requests": 0}])
+@pytest.mark.parametrize(
+    "fields", [{"tokens": 0}, {"tokens": -1}, {"seconds": 0}, {"dollars": -1}, {"requests": 0}]
+)
 def test_limits_that_cannot_be_are_refused_when_the_purse_is_opened(fields) -> None:
     with pytest.raises(ValidationError), budget(**fields):
         pass

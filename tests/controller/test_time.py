@@ -37,10 +37,16 @@ from thinkctl.types import Decision, Finish, StopReason, Verdict
     long=st.booleans(),
     force=st.sampled_from([0, 20]),
 )
-def test_the_deadline_is_kept_whatever_the_engine_s_speed(seconds, speed, first, n, chunk, long, force) -> None:
+def test_the_deadline_is_kept_whatever_the_engine_s_speed(
+    seconds, speed, first, n, chunk, long, force
+) -> None:
     """Exactly: in virtual time an engine lets go at once, and then nothing may take longer."""
-    script = endless("4", seconds_per_token=speed, first=first, chunk=chunk, conclusion=words(90 if long else 1) + "}")
-    found = solve(ScriptedEngine([script], force=force, waste=1), Asks(n), Budget(seconds=seconds, tokens=5_000))
+    script = endless(
+        "4", seconds_per_token=speed, first=first, chunk=chunk, conclusion=words(90 if long else 1) + "}"
+    )
+    found = solve(
+        ScriptedEngine([script], force=force, waste=1), Asks(n), Budget(seconds=seconds, tokens=5_000)
+    )
     assert found.seconds <= seconds + 1e-9
     assert all(sample.ended is not None and sample.ended <= seconds + 1e-9 for sample in found.samples)
 
@@ -97,7 +103,9 @@ def test_nothing_is_started_after_the_thinking_wall() -> None:
 
 def test_what_was_answered_in_time_counts_and_the_rest_is_cut() -> None:
     """An engine that takes ten seconds to begin: too slow for the other two."""
-    engine = ScriptedEngine([says("4", 5, seconds_per_token=0.1), Script("late", first=10), Script("late", first=10)])
+    engine = ScriptedEngine(
+        [says("4", 5, seconds_per_token=0.1), Script("late", first=10), Script("late", first=10)]
+    )
     found = solve(engine, Asks(3), Budget(seconds=4))
     assert (key(found), found.seconds) == ("4", 4)
     assert finishes(found) == [Finish.STOP, Finish.CUT, Finish.CUT]
@@ -114,7 +122,9 @@ def test_a_verifier_does_not_outlast_the_deadline() -> None:
         await asyncio.sleep(100)
         return Verdict(1.0)
 
-    found = solve(ScriptedEngine([says("4", seconds_per_token=0.1)]), Asks(2), Budget(seconds=3), verifier=Judges(judge))
+    found = solve(
+        ScriptedEngine([says("4", seconds_per_token=0.1)]), Asks(2), Budget(seconds=3), verifier=Judges(judge)
+    )
     assert (found.seconds, found.stop, keys(found)) == (3, StopReason.SECONDS, ["4", "4"])
     assert [sample.verdict for sample in found.samples] == [None, None]
 

@@ -74,10 +74,14 @@ def test_a_judge_s_tokens_are_on_the_bill_apart() -> None:
 
 def test_a_judge_s_tokens_are_inside_the_wall() -> None:
     """What the judge may not have it is refused, and the answer comes all the same."""
-    found = solve(ScriptedEngine(scripts), Asks(2), Budget(tokens=14), verifier=Judges(by_generating), usual_tokens=5)
+    found = solve(
+        ScriptedEngine(scripts), Asks(2), Budget(tokens=14), verifier=Judges(by_generating), usual_tokens=5
+    )
     assert key(found) == "4"
     assert found.receipt.generated_tokens <= 14
-    assert any("its verifier failed: the budget has no room for 10 tokens" in each.error for each in found.samples)
+    assert any(
+        "its verifier failed: the budget has no room for 10 tokens" in each.error for each in found.samples
+    )
 
 
 def test_a_judge_is_asked_for_no_more_than_it_was_granted() -> None:
@@ -123,7 +127,9 @@ def test_a_judge_on_another_model_is_billed_to_that_model() -> None:
 
     async def main() -> None:
         small, large = ScriptedEngine([says("4")]), ScriptedEngine([JUDGE], card=ModelCard(name="large"))
-        found = await Controller({"small": small, "large": large}, Asks(1), verifier=Judges(judge)).solve(QUESTION)
+        found = await Controller({"small": small, "large": large}, Asks(1), verifier=Judges(judge)).solve(
+            QUESTION
+        )
         assert [(line.role, line.model) for line in found.receipt.lines] == [
             (Role.SAMPLE, "small"),
             (Role.VERIFIER, "large"),
@@ -150,7 +156,9 @@ def test_a_prompt_that_does_not_fit_the_judge_reserves_nothing() -> None:
         engines["scripted"].stream([1] * 500, GenerationSpec(10))
         return Verdict(1.0)
 
-    found = solve(ScriptedEngine([says("4")], context=200), Asks(1), Budget(tokens=100), verifier=Judges(judge))
+    found = solve(
+        ScriptedEngine([says("4")], context=200), Asks(1), Budget(tokens=100), verifier=Judges(judge)
+    )
     assert "its verifier failed" in found.samples[0].error
 
 
@@ -166,9 +174,7 @@ def test_a_stop_aborts_a_judge_at_work() -> None:
         lambda number, prompt: endless(seconds_per_token=0.1) if "judge" in prompt else says("4", 1 + number)
     )
     policy = decides(lambda history: Decision(stop=bool(history.answers) and history.elapsed > 1))
-    found = solve(
-        engine, Asks(2), Budget(seconds=5), verifier=Judges(judge), policy=policy, decide_every=1
-    )
+    found = solve(engine, Asks(2), Budget(seconds=5), verifier=Judges(judge), policy=policy, decide_every=1)
     assert found.seconds <= 5
     assert found.samples[1].verdict is None
 
@@ -196,7 +202,12 @@ def test_truncated_samples_are_judged_and_cut_and_failed_ones_are_not() -> None:
         return Verdict(1.0)
 
     engine = ScriptedEngine(
-        [endless(conclusion=words(90)), says("4", 2), says("5", 9, fail_after=2), endless(seconds_per_token=1)]
+        [
+            endless(conclusion=words(90)),
+            says("4", 2),
+            says("5", 9, fail_after=2),
+            endless(seconds_per_token=1),
+        ]
     )
     cut = decides(lambda history: Decision(cut=(3,) if history.elapsed > 1 else ()))
     solve(engine, Asks(4), Budget(thinking_tokens=50), verifier=Judges(judge), policy=cut, decide_every=1)

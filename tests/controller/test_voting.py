@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import random
 from collections import Counter
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.controller.rig import (
-    key,
     Asks,
     Judges,
     abstains,
     decides,
     endless,
     finishes,
+    key,
     keys,
     says,
     solve,
@@ -27,7 +28,7 @@ from thinkctl.selectors import BestScore, Latest
 from thinkctl.testing import Script, ScriptedEngine
 from thinkctl.types import Decision, Finish, StopReason, Verdict
 
-TENTH = {"seconds_per_token": 0.1}
+TENTH: dict[str, Any] = {"seconds_per_token": 0.1}
 
 
 def test_policies_see_the_gap_free_prefix_in_launch_order() -> None:

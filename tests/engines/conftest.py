@@ -16,7 +16,7 @@ from thinkctl.types import GenerationSpec, Message
 
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # read when torch is first imported, by whichever test
 
-DRIVERS = {"lockstep": VllmLockstep, "async": VllmEngine}
+DRIVERS: dict[str, type[VllmEngine | VllmLockstep]] = {"lockstep": VllmLockstep, "async": VllmEngine}
 SETTINGS: dict[str, Any] = {"dtype": "float32", "context": 2048, "streams": 16, "kv_cache_bytes": 1 << 28}
 
 
@@ -40,7 +40,7 @@ class Bench:
         return self.runner.run(coroutine)
 
 
-def opened(kind: type[VllmEngine] | type[VllmLockstep], **changes: Any) -> Iterator[Bench]:
+def opened(kind: type[VllmEngine | VllmLockstep], **changes: Any) -> Iterator[Bench]:
     """Start an engine of the smallest model; shut it down afterwards."""
     pytest.importorskip("vllm")
     engine = kind(models.resolve("smollm2-135m-instruct"), **(SETTINGS | changes))
@@ -55,7 +55,7 @@ def opened(kind: type[VllmEngine] | type[VllmLockstep], **changes: Any) -> Itera
 @pytest.fixture(scope="module", params=DRIVERS)
 def bench(request: pytest.FixtureRequest) -> Iterator[Bench]:
     """Each driver after the other."""
-    yield from opened(DRIVERS[request.param])
+    yield from opened(DRIVERS[str(request.param)])
 
 
 @pytest.fixture(scope="module")

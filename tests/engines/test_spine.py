@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import pytest
 
@@ -33,7 +34,7 @@ PROBLEMS = [
 ]
 TOKEN_WALLS = [24, 40, 64, 100, 150]
 TIME_WALLS = [1.0, 1.5, 2.0, 2.5, 3.0]
-CONTROLLER = {"strategy": SelfConsistency(8), "policy": AdaptiveConsistency(0.9)}
+CONTROLLER: dict[str, Any] = {"strategy": SelfConsistency(8), "policy": AdaptiveConsistency(0.9)}
 
 
 class WatchedStream:

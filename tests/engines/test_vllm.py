@@ -86,7 +86,8 @@ def test_a_stream_that_is_dropped_is_aborted(bench) -> None:
 
 def test_forced_tokens_follow_what_was_delivered_at_once(bench) -> None:
     async def forced() -> tuple[int, list[int]]:
-        stream, between, marked = bench.engine.stream(bench.prompt, bench.spec(temperature=1.0)), 0, []
+        stream, between = bench.engine.stream(bench.prompt, bench.spec(temperature=1.0)), 0
+        marked: list[int] = []
         await anext(stream)
         assert await stream.force([1, 2, 3])
         assert await stream.force([4, 5])  # while the first are still to come
@@ -104,7 +105,7 @@ def test_forced_tokens_follow_what_was_delivered_at_once(bench) -> None:
 
 
 def test_forcing_an_end_of_turn_ends_the_stream(bench) -> None:
-    async def forced() -> list:
+    async def forced() -> list[int]:
         stream = bench.engine.stream(bench.prompt, GenerationSpec(max_tokens=100, temperature=0.0))
         await anext(stream)
         assert await stream.force([40, 2, 41])

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import threading
 import time
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -47,7 +50,13 @@ def test_after_a_rewind_everything_repeats(lockstep) -> None:
         before = lockstep.run(lockstep.engine.counters())
         ids = lockstep.run(crowd(lockstep))
         after = lockstep.run(lockstep.engine.counters())
-        runs.append((ids, after.generated_tokens - before.generated_tokens, after.cached_tokens - before.cached_tokens))
+        runs.append(
+            (
+                ids,
+                after.generated_tokens - before.generated_tokens,
+                after.cached_tokens - before.cached_tokens,
+            )
+        )
     assert runs[0] == runs[1]
     lockstep.run(lockstep.engine.rewind(4))
     assert lockstep.run(crowd(lockstep)) != runs[0][0]
@@ -94,7 +103,9 @@ def test_it_serves_several_event_loops(lockstep) -> None:
     found: list[list[int]] = []
 
     def elsewhere() -> None:
-        found.append(asyncio.run(read(lockstep.engine.stream(lockstep.prompt, lockstep.spec(8, temperature=0.0)))))
+        found.append(
+            asyncio.run(read(lockstep.engine.stream(lockstep.prompt, lockstep.spec(8, temperature=0.0))))
+        )
 
     threads = [threading.Thread(target=elsewhere) for _ in range(3)]
     for thread in threads:
@@ -139,10 +150,12 @@ def test_a_second_engine_in_the_process_preempts_and_still_counts_right(lockstep
 
         async def one(place: int):
             nonlocal preempted
-            ids = []
+            ids: list[int] = []
             async for delta in streams[place]:
                 ids += delta.token_ids
-                preempted = max(preempted, sum(request.num_preemptions for request in scheduler.requests.values()))
+                preempted = max(
+                    preempted, sum(request.num_preemptions for request in scheduler.requests.values())
+                )
                 if len(ids) >= 60 + 10 * place:
                     break
             return ids, await streams[place].close()
@@ -186,7 +199,7 @@ def test_a_stream_aborted_in_the_middle_of_its_prompt_is_counted_as_barren(locks
             usage = await stream.close()
             await reader
             counters = await small.counters()
-            assert 0 < counters.prompt_tokens < 400, "the prompt was computed whole: nothing was tried"
+            assert 0 < (counters.prompt_tokens or 0) < 400, "the prompt was computed whole: nothing was tried"
             assert (usage.generated_tokens, counters.generated_tokens, counters.running) == (0, 0, 0)
             assert usage.prompt_tokens == 400
         finally:
@@ -240,3 +253,28 @@ def test_closing_the_engine_ends_streams_and_leaves_no_thread(lockstep) -> None:
 
     lockstep.run(whole())
     assert not engine._barrier._thread.is_alive()
+
+
+def test_of_a_models_own_defaults_only_its_ends_of_turn_are_heeded(lockstep, tmp_path) -> None:
+    """Its generation config would have repetitions punished; it also names a second end of turn."""
+    whole = lockstep.run(read(lockstep.engine.stream(lockstep.prompt, lockstep.spec(12, temperature=0.0))))
+    end = next(token for place, token in enumerate(whole) if place > 3 and token not in whole[:place])
+    original = Path(lockstep.engine._settings.model)
+    for file in original.iterdir():
+        if file.name != "generation_config.json":
+            (tmp_path / file.name).symlink_to(file)
+    config = {"eos_token_id": [2, end], "repetition_penalty": 3.0, "temperature": 0.1, "top_k": 1}
+    (tmp_path / "generation_config.json").write_text(json.dumps(config))
+    model = VllmLockstep(tmp_path, dtype="float32", context=256, streams=4, kv_cache_bytes=1 << 26)
+
+    async def both() -> tuple[list[int], list[int]]:
+        async with model:
+            greedy = GenerationSpec(max_tokens=12, temperature=0.0)
+            return (
+                await read(model.stream(lockstep.prompt, greedy)),
+                await read(model.stream(lockstep.prompt, replace(greedy, ignore_end=True))),
+            )
+
+    heeded, ignored = lockstep.run(both())
+    assert heeded == whole[: whole.index(end) + 1]
+    assert ignored == whole

@@ -23,6 +23,8 @@ _SMALLEST_RENEWAL: Final = 16
 """A continuation shorter than this is not worth its prefill; the thought is concluded instead."""
 _SHARE_FOR_ANSWER: Final = 4
 """For concluding, at most one part in this many is kept: of what a run may have, of a sample's, of a context."""
+_AHEAD: Final = 2
+"""A grant is at least so many times what a sample is expected to need, where there is that much."""
 _ANY: Final = 2**31
 """More tokens than any stream can have: no limit."""
 
@@ -80,12 +82,16 @@ class Admission:
         """
         prompt, model, reserve = sample.context_used, sample.model, self.answer_reserve
         with self.ledger.lock, _Lent(self._spare):
-            room = self._room(prompt, self._conclusion(prompt + closing, model), model, fair=True)
+            conclusion = self._conclusion(prompt + closing, model)
+            requests = self.ledger.left(fair=True).requests
+            if requests is not None:
+                wanted = min(wanted, max(1, requests - conclusion.requests))
+            room = self._room(prompt, conclusion, model, fair=True)
             if room is None:
                 return wanted, _ANY
             number = min(wanted, max(0, room + reserve) // (self.expected + reserve))
             if number:
-                return number, max(1, (room + reserve) // number - reserve)
+                return number, max(1, self._portion((room + reserve) // number - reserve))
             if in_flight == 0 and (not self.answered or room >= self.expected / 2):
                 if room < 1:  # nothing is left for concluding: see admit
                     room = self._room(prompt, Need(), model, fair=True)
@@ -93,6 +99,14 @@ class Admission:
             conclusion = self._conclusion(prompt + self.expected + closing, model)
             self._blocked(Need.stream(prompt, self.expected, self.prices[model]) + conclusion, fair=True)
             return 0, 0
+
+    def _portion(self, part: int) -> int:
+        """Return how much of its equal part a sample is granted at once.
+
+        Half of it, and twice what a sample is expected to need: the rest is there for probes, verifiers and
+        other calls in the same purse, which would starve beside a grant that is hardly going to be used.
+        """
+        return min(part, max(_AHEAD * self.expected, part // 2))
 
     # -- grants ---------------------------------------------------------------------------------------------
 
@@ -235,7 +249,7 @@ class Admission:
         prices = self.prices[sample.model]
         conclusion = self._conclusion(prompt + closing, sample.model) if conclude else Need()
         room = self._room(prompt, conclusion, sample.model, fair=fair)
-        tokens = most if room is None else min(most, room, max(least, room // sharing))
+        tokens = most if room is None else min(most, room, max(least, self._portion(room // sharing)))
         if tokens < least:
             self._blocked(Need.stream(prompt, least, prices) + conclusion, fair=fair)
             return None

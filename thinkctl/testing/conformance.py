@@ -133,9 +133,10 @@ async def a_reader_that_gives_up_loses_nothing(trial: Trial) -> None:
     whole = await say(trial)
     stream = trial.stream()
     got = Read()
-    for _ in range(3):
+    for turns in (1, 2, 3, 4):
         task = asyncio.ensure_future(anext(aiter(stream)))
-        await asyncio.sleep(0)
+        for _ in range(turns):
+            await asyncio.sleep(0)
         task.cancel()
         with suppress(asyncio.CancelledError, StopAsyncIteration):
             got.deltas.append(await soon(task, "a cancelled wait"))

@@ -203,16 +203,24 @@ def open_lockstep(config: Any, tally: Tally) -> LLMEngine:
     )
 
 
-def shut_lockstep(config: Any, llm: LLMEngine | None) -> None:
-    """Free what the lock-step engine holds; the last one in the process frees what they share."""
-    if llm is not None:
-        llm.renderer.shutdown()
-        llm.engine_core.shutdown()
+def shut_lockstep(config: Any, llm: Any) -> None:
+    """Free what the lock-step engine holds; ``llm`` is ``None`` if it was not loaded.
+
+    All engines in a process share its distributed groups, and vLLM's own shutdown, also when it is collected as
+    garbage, takes them down. So only the last engine may be shut down that way.
+    """
     with _guard:
         _in_process.discard(id(config))
+        if llm is not None:
+            llm.renderer.shutdown()
+            if _in_process and llm.engine_core._finalizer.detach() is not None:
+                llm.engine_core.engine_core.model_executor.shutdown()
+            else:
+                llm.engine_core.shutdown()
+        elif not _in_process:
+            cleanup_dist_env_and_memory()
         if not _in_process:
-            cleanup_dist_env_and_memory()  # its process group has threads
-            _stop_progress(tqdm)  # and so have the progress bars that were not shown
+            _stop_progress(tqdm)  # progress bars that were not shown have threads all the same
         gc.unfreeze()  # vLLM froze its objects at start-up; without this they would never be collected
 
 

