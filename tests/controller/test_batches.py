@@ -274,9 +274,9 @@ def test_a_dead_engine_ends_the_batch() -> None:
             [says("4"), Script(words(9), 0.1, die_after=3), endless(seconds_per_token=0.1)]
         )
         seen = []
-        with pytest.raises(EngineUnavailable):
+        with pytest.raises(EngineUnavailable):  # noqa: PT012
             async for found in Controller(engine, Asks(1)).solve_many(questions(6), at_once=3):
-                seen.append(key(found))
+                seen.append(key(found))  # noqa: PERF401
         assert seen == ["4"]
         assert engine.open_streams == 0
 

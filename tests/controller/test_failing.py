@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from tests.controller.rig import (
@@ -30,9 +32,7 @@ from thinkctl.testing import Script, ScriptedEngine, run
 from thinkctl.types import Decision, Finish, GenerationSpec, ProbeRequest, StopReason, StreamUsage, Verdict
 
 
-def dies(
-    strategy: object, engine: ScriptedEngine | Odd, limits: Budget | None = None, **knobs: object
-) -> Run:
+def dies(strategy: Any, engine: ScriptedEngine | Odd, limits: Budget | None = None, **knobs: Any) -> Run:
     """Solve until the engine dies, and return the run so far."""
 
     async def main() -> Run:
@@ -145,8 +145,13 @@ def test_an_engine_that_dies_while_concluding_raises() -> None:
 
 def test_an_engine_that_dies_in_the_last_resort_raises() -> None:
     """Nothing was answered, and nothing can be any more: that is not an answer of None."""
-    script = Script(words(9), conclusion=lambda forced, at: engine._die("gone") or "4}")
-    engine = ScriptedEngine([script])
+
+    def conclude(forced: str, at: int) -> str:
+        engine._die("gone")
+        return "4}"
+
+    script = Script(words(9), conclusion=conclude)
+    engine: ScriptedEngine = ScriptedEngine([script])
     found = dies(Asks(2), engine)
     assert (found.stop, found.answer) == (StopReason.ENGINE, None)
 
@@ -267,7 +272,7 @@ def test_a_mistake_in_a_part_is_raised_and_leaves_nothing_running(where: str) ->
     async def judge(sample, engines) -> Verdict:
         raise ZeroDivisionError
 
-    strategy = {"propose": Proposes(propose), "select": Asks(1, selector=Mistaken())}.get(where, Asks(2))
+    strategy: Any = {"propose": Proposes(propose), "select": Asks(1, selector=Mistaken())}.get(where, Asks(2))
     verifier = Judges(judge) if where == "judge" else None
 
     async def main() -> None:

@@ -56,9 +56,7 @@ def test_a_child_begins_with_its_parent_s_own_tokens_without_the_end_of_turn() -
 
 @pytest.mark.parametrize("marked", [False, True])
 def test_a_reopened_child_begins_with_the_thought_alone(marked: bool) -> None:
-    """With thinking marks that is without the closing mark and the answer; without marks nothing is known
-    to be no thought.
-    """
+    """With thinking marks: without closing mark and answer. Without them nothing is known to be no thought."""
     text = "<think>a b</think>So \\boxed{4}" if marked else "a b \\boxed{4}"
     engine = ScriptedEngine(
         [corrected(text, " c</think>\\boxed{5}" if marked else " c \\boxed{5}")],

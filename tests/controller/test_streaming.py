@@ -202,9 +202,9 @@ def test_an_error_comes_out_of_the_stream_after_what_happened_before() -> None:
     async def main() -> None:
         engine = ScriptedEngine([says("4"), Script(words(9), 0.1, die_after=3)])
         told = []
-        with pytest.raises(EngineUnavailable) as raised:
+        with pytest.raises(EngineUnavailable) as raised:  # noqa: PT012
             async for event in Controller(engine, Asks(2)).stream(QUESTION):
-                told.append(event)
+                told.append(event)  # noqa: PERF401
         assert any(isinstance(event, SampleFinished) for event in told)
         assert raised.value.run is not None
 

@@ -23,7 +23,15 @@ def scripted(seconds_per_token: float = 0.01, **changes: Any) -> ScriptedEngine:
 
 @pytest.mark.parametrize(
     "changes",
-    [{}, {"seconds_per_token": 0.0}, {"waste": 1}, {"force": 8}, {"block": 4, "force": 4, "waste": 2}, {"context": 90}, {"streams": 3}],
+    [
+        {},
+        {"seconds_per_token": 0.0},
+        {"waste": 1},
+        {"force": 8},
+        {"block": 4, "force": 4, "waste": 2},
+        {"context": 90},
+        {"streams": 3},
+    ],
     ids=str,
 )
 def test_the_scripted_engine_conforms(changes) -> None:
@@ -133,9 +141,9 @@ def test_a_broken_promise_is_caught(flaw, changes, caught_by) -> None:
 
 def test_the_checks_say_which_of_them_failed() -> None:
     with pytest.raises(
-        AssertionError, match="^no more tokens than granted: a stream that reached max_tokens"
+        AssertionError, match=r"^no more tokens than granted: a stream that reached max_tokens"
     ):
-        run(check_engine(Broken(SwallowsTheFinish)))  # type: ignore[arg-type]
+        run(check_engine(Broken(SwallowsTheFinish)))
 
 
 def test_an_engine_that_takes_what_does_not_fit_is_caught() -> None:

@@ -8,6 +8,7 @@ import os
 import signal
 import threading
 import time
+from typing import Any
 
 import pytest
 
@@ -23,7 +24,12 @@ LONG = GenerationSpec(max_tokens=1500, ignore_end=True)
 
 
 def engine(**changes) -> VllmEngine:
-    settings = {"dtype": "float32", "context": 2048, "streams": 16, "kv_cache_bytes": 1 << 28} | changes
+    settings: dict[str, Any] = {
+        "dtype": "float32",
+        "context": 2048,
+        "streams": 16,
+        "kv_cache_bytes": 1 << 28,
+    } | changes
     return VllmEngine(models.resolve("smollm2-135m-instruct"), **settings)
 
 
@@ -50,7 +56,9 @@ async def killed() -> None:
         await asyncio.sleep(0)
         os.kill(the_engine_process(), signal.SIGKILL)
         began = time.monotonic()
-        ends = await asyncio.wait_for(asyncio.gather(*waiting, counting, return_exceptions=True), 30)
+        ends: list[Any] = await asyncio.wait_for(
+            asyncio.gather(*waiting, counting, return_exceptions=True), 30
+        )
         assert time.monotonic() - began < 10
         assert [type(end) for end in ends[:2]] == [EngineUnavailable] * 2
         assert "died" in str(ends[0])

@@ -118,7 +118,7 @@ def test_settings_of_the_environment_win_over_ours(monkeypatch) -> None:
     monkeypatch.setitem(sys.modules, "thinkctl.engines.vllm._adapter", None)
     monkeypatch.delattr("thinkctl.engines.vllm._adapter", raising=False)
     environment = {"VLLM_LOGGING_LEVEL": "DEBUG"}
-    monkeypatch.setattr(_settings.os, "environ", environment)
+    monkeypatch.setattr(_settings.os, "environ", environment)  # type: ignore[attr-defined]
     with pytest.raises(ConfigurationError):
         bring()
     assert environment["VLLM_LOGGING_LEVEL"] == "DEBUG"

@@ -160,7 +160,7 @@ def test_a_renamed_field_of_vllm_is_one_clear_error(monkeypatch) -> None:
     from thinkctl.engines.vllm import _adapter
 
     _adapter.check()
-    monkeypatch.setattr(_adapter, "_NEEDED", {_adapter.SamplingParams: "max_tokens gone"})
+    monkeypatch.setattr(_adapter, "_NEEDED", {_adapter.SamplingParams: "max_tokens gone"})  # type: ignore[attr-defined]
     with pytest.raises(
         ConfigurationError, match=r"lacks what thinkctl relies on: SamplingParams\.gone; install vllm>="
     ):
