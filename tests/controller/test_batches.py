@@ -176,9 +176,7 @@ def test_one_deadline_holds_for_all_of_them() -> None:
     end, runs = run(main())
     assert end <= 10
     assert [found.stop for found in runs] == [StopReason.SECONDS] * 6
-    assert [len(found.samples) for found in runs].count(0) == 4, (
-        "those whose turn came too late were not begun"
-    )
+    assert [key(found) for found in runs] == ["4"] * 6
 
 
 def test_a_batch_is_charged_to_the_purse_around_it() -> None:
@@ -277,7 +275,7 @@ def test_a_dead_engine_ends_the_batch() -> None:
         with pytest.raises(EngineUnavailable):  # noqa: PT012
             async for found in Controller(engine, Asks(1)).solve_many(questions(6), at_once=3):
                 seen.append(key(found))  # noqa: PERF401
-        assert seen == ["4"]
+        assert set(seen) == {"4"}
         assert engine.open_streams == 0
 
     run(main())

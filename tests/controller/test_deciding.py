@@ -288,6 +288,17 @@ def test_a_probe_that_cannot_be_paid_for_is_left_out_and_does_not_spin() -> None
     assert len(policy.seen) < 300 // 8 + 8
 
 
+def test_a_probe_can_be_paid_for_beside_a_sample_that_may_think_for_long() -> None:
+    """Its grant is not all that there is."""
+    found = solve(
+        ScriptedEngine([endless(seconds_per_token=0.1)]),
+        Asks(1),
+        Budget(tokens=4000),
+        policy=probing(20, 500),
+    )
+    assert len(found.samples[0].probes) == 2
+
+
 def test_probes_never_touch_the_reserve_for_concluding() -> None:
     policy = decides(
         lambda history: Decision(

@@ -71,15 +71,18 @@ def test_a_reopened_child_begins_with_the_thought_alone(marked: bool) -> None:
     assert child.usage.thinking_tokens > 0, "the thought is open again"
 
 
-def test_an_inherited_answer_is_not_the_child_s_own() -> None:
-    """Reopened, it must say one itself: the parent's would otherwise vote twice."""
-    engine = ScriptedEngine([corrected("a \\boxed{4}", " hm")])
-    found = going_on(
-        Request(ASK, parent=0, reopen=True, extend=WAIT),
-        engine=engine,
-        policy=decides(lambda history: Decision()),
-    )
-    assert keys(found) == ["4", None] or found.samples[1].concluded
+@pytest.mark.parametrize("text", ["a \\boxed{4}", "<think>a \\boxed{4}</think>\\boxed{4}"])
+def test_an_answer_in_a_reopened_thought_is_not_the_child_s_own(text: str) -> None:
+    """It must say one itself: the parent's would otherwise vote twice."""
+    engine = ScriptedEngine([corrected(text, " hm")], card=MARKS if "think" in text else None)
+    found = going_on(Request(ASK, parent=0, reopen=True, extend=WAIT), engine=engine)
+    assert keys(found) == ["4", None]
+
+
+def test_an_answer_that_is_asked_for_by_the_text_that_goes_on_is_the_child_s_own() -> None:
+    engine = ScriptedEngine([Script(words(3), conclusion="5}")])
+    found = going_on(Request(ASK, parent=0, reopen=True, extend=" So \\boxed{"), engine=engine)
+    assert keys(found) == [None, "5"]
 
 
 def test_forced_and_inherited_tokens_are_nobody_s_thinking_and_never_billed_as_generated() -> None:

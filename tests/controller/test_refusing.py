@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from pydantic import ValidationError
 
-from tests.controller.rig import QUESTION, Asks, endless, key, says, solve, words
+from tests.controller.rig import QUESTION, Asks, key, says, solve, words
 from thinkctl import Budget, Controller, ModelCard, Problem, SelfConsistency
 from thinkctl.errors import ConfigurationError, ContextExceeded, RequestFailed
 from thinkctl.testing import ScriptedEngine
@@ -68,7 +68,7 @@ def test_budgets_that_cannot_be_are_refused(limit) -> None:
 @pytest.mark.parametrize(("context", "fits"), [(12, True), (11, False), (6, False), (1, False)])
 def test_a_prompt_that_leaves_no_room_to_answer_is_refused_before_anything_is_asked(context, fits) -> None:
     """The prompt has 6 tokens here, and asking for the answer takes 5."""
-    engine = ScriptedEngine([endless()], context=context)
+    engine = ScriptedEngine(["4}"], context=context)
     if fits:
         assert key(solve(engine, Asks(1), Budget(answer_tokens=1))) == "4"
         return

@@ -1,9 +1,13 @@
 """What runs in vLLM's worker, fed by hand: vLLM's own batch updates, and what the tally makes of its reports."""
 
+# Parts that break a promise are handed in on purpose.
+# pyright: reportArgumentType=false
+
 from __future__ import annotations
 
 import math
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -25,7 +29,8 @@ def worker():
     steer._watched.clear()
     steer._active.clear()
     extension = steer.WorkerExtension()
-    processor = steer.Steering(None, None, False)
+    unused: Any = None
+    processor = steer.Steering(unused, unused, False)
     batch = SimpleNamespace(
         logitsprocs=SimpleNamespace(all=[processor]), num_computed_tokens_cpu=[0, 32, 64, 96]
     )
@@ -43,11 +48,12 @@ class Worker:
         from vllm.v1.sample.logits_processor import BatchUpdate, MoveDirectionality
 
         kinds = {"swap": MoveDirectionality.SWAP, "move": MoveDirectionality.UNIDIRECTIONAL}
+        entering: list[Any] = [(row, params(key, score), [1], output) for row, key, output, score in added]
         self.processor.update_state(
             BatchUpdate(
                 batch_size=0,
                 removed=removed,
-                added=[(row, params(key, score), [1], output) for row, key, output, score in added],
+                added=entering,
                 moved=[(one, other, kinds[kind]) for one, other, kind in moved],
             )
         )
@@ -167,7 +173,7 @@ def test_a_renamed_field_of_vllm_is_one_clear_error(monkeypatch) -> None:
         _adapter.check()
 
 
-def step(prompt: int, requests: int, tokens: int) -> SimpleNamespace:
+def step(prompt: int, requests: int, tokens: int) -> Any:
     return SimpleNamespace(
         num_ctx_tokens=prompt, num_generation_requests=requests, num_generation_tokens=tokens
     )

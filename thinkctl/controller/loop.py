@@ -361,6 +361,7 @@ class Loop:
         history = self._history()
         setup = self._setup
         answer = setup.selector.select(history)
+        self._narrator.leads(answer, _confidence(history, answer, decision))
         return Run(
             history=history,
             answer=answer,

@@ -81,11 +81,11 @@ class Transcript:
     def inherit(self, token_ids: tuple[int, ...], forced: tuple[int, ...], *, reopen: bool) -> None:
         """Begin with a parent's tokens and a forced text. Reopened, an answer among them is not its own."""
         self.append(token_ids, Origin.INHERITED)
-        self.append(forced, Origin.FORCED)
         if reopen:
             self.text = self._tokenizer.decode(self._ids)
             self._search_from = len(self.text)
             self._decoded_to = self.length
+        self.append(forced, Origin.FORCED)
         self.refresh()
 
     def append(
@@ -228,10 +228,14 @@ class Transcript:
         return len(self._tokenizer.decode(self._ids[: self.answer_at])) if self.answer_at else 0
 
     def answer_text(self, *, ended: bool) -> str:
-        """Return where an answer is looked for: after the thinking marks of a model that has them."""
+        """Return where an answer is looked for: after the thinking marks of a model that has them.
+
+        What was inherited to be thought on is not searched.
+        """
         if self.concluded_at is not None:
             return self._form.cue + self.said_since_cue()
-        return self.text if self._marks is None else self.text[self.thought_chars(ended=ended) :]
+        thought = 0 if self._marks is None else self.thought_chars(ended=ended)
+        return self.text[max(thought, self._search_from) :]
 
     def said_since_cue(self) -> str:
         """Return the text after the forced closing text; empty before a conclusion."""
