@@ -101,6 +101,13 @@ def test_nothing_is_started_after_the_thinking_wall() -> None:
     assert all(sample.started < 9 and sample.thinking_tokens > 0 for sample in found.samples)
 
 
+def test_samples_that_have_not_said_a_word_do_not_outvote_one_that_has_thought() -> None:
+    """They queue in a busy engine; made to conclude they would guess."""
+    stuck = [endless("4", f"{place} hm", first=100, seconds_per_token=0.01) for place in range(3)]
+    found = solve(ScriptedEngine([endless("5", seconds_per_token=0.01), *stuck]), Asks(4), Budget(seconds=5))
+    assert (key(found), keys(found)) == ("5", ["5", None, None, None])
+
+
 def test_what_was_answered_in_time_counts_and_the_rest_is_cut() -> None:
     """An engine that takes ten seconds to begin: too slow for the other two."""
     engine = ScriptedEngine(

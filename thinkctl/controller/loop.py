@@ -288,10 +288,17 @@ class Loop:
         return wall is not None and self._clock() >= wall
 
     def _wind_down(self) -> None:
-        """At the thinking wall: start nothing more, close every thought, wait for the answers."""
+        """At the thinking wall: start nothing more, close every thought, wait for the answers.
+
+        Who has not said a word yet is cut, if anybody has: answers without a thought would outvote the others.
+        """
         self._winding_down = True
+        anybody = any(sample.said.length for sample in self._samples)
         for sample in self._growing.values():
-            self._begin(self._pump.steer(sample, hurry=True))
+            if anybody and not sample.said.length:
+                self._cut(sample, by_policy=False)
+            else:
+                self._begin(self._pump.steer(sample, hurry=True))
 
     def _past_deadline(self) -> bool:
         deadline = self._ledger.deadline

@@ -316,7 +316,7 @@ class _Logger(StatLoggerBase):
         if scheduler_stats is None:
             return
         stats, tally = scheduler_stats, self._tally
-        tally.unfinished = stats.num_running_reqs + stats.num_waiting_reqs + stats.num_skipped_waiting_reqs
+        tally.report(stats.num_running_reqs + stats.num_waiting_reqs + stats.num_skipped_waiting_reqs)
         tally.admit(stats.prefix_cache_stats.requests, stats.prefix_cache_stats.hits)
         if stats.iteration_details is not None:
             tally.add(stats.iteration_details)

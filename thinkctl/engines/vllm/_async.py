@@ -20,6 +20,9 @@ __all__ = ["VllmEngine"]
 _GRACE: Final = 10.0
 """Seconds that the engine process gets to end by itself before it is killed."""
 
+_ROUNDS: Final = 100
+"""Questions whether the engine has work, until it has told of a step in between. Two are nearly always enough."""
+
 _LOOK: Final = 0.25
 """Seconds between looks whether the engine died while it owes an answer: vLLM never fails such calls."""
 
@@ -68,14 +71,20 @@ class VllmEngine(BaseEngine):
 
     async def _running(self) -> int:
         """Return how many requests the engine works on, when its reports of finished steps are in."""
-        core = self._llm.engine_core
-        busy = await self._guarded(core.call_utility_async("has_work"))
-        if busy:  # perhaps it only clears up: a second question is answered after the next step
+        core, tally = self._llm.engine_core, self._tally
+        seen: int | None = None
+        for _ in range(_ROUNDS):
             busy = await self._guarded(core.call_utility_async("has_work"))
-        # The reports came before the answer, but vLLM reads them in a task of its own.
-        while not (core.outputs_queue.empty() or self._llm.errored):  # noqa: ASYNC110
-            await asyncio.sleep(0)
-        return self._tally.unfinished if busy else 0
+            # The reports came before the answer, but vLLM reads them in a task of its own.
+            while not (core.outputs_queue.empty() or self._llm.errored):  # noqa: ASYNC110
+                await asyncio.sleep(0)
+            if not busy:
+                return 0
+            if seen is None:
+                seen = tally.reports
+            elif seen < tally.reports:
+                break  # a step was made since the first question: what was aborted before it is cleared up
+        return tally.unfinished
 
     async def aclose(self) -> None:
         """Shut down; streams in progress end with ``EngineUnavailable``. May be called again."""
@@ -93,9 +102,7 @@ class VllmEngine(BaseEngine):
         await asyncio.to_thread(llm.shutdown, _GRACE)
         if tasks := {task for task in (handler, receiver) if task is not None}:
             await asyncio.wait(tasks, timeout=_GRACE)
-        await asyncio.to_thread(
-            llm.engine_core.resources.ctx.destroy, 0
-        )  # vLLM leaves that to the interpreter
+        await asyncio.to_thread(llm.engine_core.resources.ctx.destroy, 0)  # or it warns when it is collected
         del llm, handler, receiver, tasks
         gc.collect()  # vLLM's objects form cycles; left to the interpreter's end, their finalizers complain
 
@@ -132,7 +139,8 @@ class VllmEngine(BaseEngine):
             config, facts = adapter.configure(self._settings, lockstep=False)
             self._tally = Tally()
             try:
-                self._llm = adapter.open_async(config, self._tally)  # in no local: frames outlive their calls
+                # In no local variable: frames outlive their calls, and would keep the engine.
+                self._llm = adapter.open_async(config, self._tally)
             except ThinkctlError:
                 raise
             except Exception as error:

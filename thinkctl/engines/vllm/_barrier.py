@@ -193,9 +193,8 @@ class Barrier:
             config, facts = adapter.configure(self._settings, lockstep=True)
             self._config = config
             try:
-                self._llm = adapter.open_lockstep(
-                    config, self._tally
-                )  # in no local: frames outlive their calls
+                # In no local variable: frames outlive their calls, and would keep the engine.
+                self._llm = adapter.open_lockstep(config, self._tally)
             except Exception as error:
                 raise EngineUnavailable(
                     f"vLLM {facts.version} could not load {self._settings.model}: {error}"

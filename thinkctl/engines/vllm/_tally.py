@@ -37,7 +37,13 @@ class Tally:
         self._prompt = 0
         self._cached = 0
         self.barren = 0
-        self.unfinished = 0  # requests that ran or waited after the last step that was reported
+        self.unfinished = 0
+        self.reports = 0
+
+    def report(self, unfinished: int) -> None:
+        """Note how many requests ran or waited after a step."""
+        self.unfinished = unfinished
+        self.reports += 1
 
     def admit(self, requests: int, cached_tokens: int) -> None:
         """Count requests that were scheduled for the first time."""

@@ -23,7 +23,8 @@ SCORE: Final = "thinkctl_score"
 """Name of the extra argument with the token ids whose log-probabilities the worker shall keep."""
 
 _REMEMBERED: Final = 4096
-"""Streams that left the batch and are still remembered. Those that ended by themselves are never asked for."""
+"""Streams after which the oldest that left the batch are forgotten. Those that ended by themselves are never
+asked for."""
 
 
 class _Watched:
@@ -98,7 +99,9 @@ class Steering(LogitsProcessor):
         """Force the next token of those that are to be forced; keep the scores of those to be scored."""
         if not _active:
             return logits
-        for watched in [w for w in _active.values() if w.owner is self and w.slot is not None]:
+        for watched in list(_active.values()):  # a copy: engines in other threads share the table
+            if watched.owner is not self or watched.slot is None:
+                continue
             row = logits[watched.slot]
             if watched.score is not None:
                 watched.scores = torch.log_softmax(row.float(), dim=-1)[watched.score].tolist()
@@ -117,10 +120,8 @@ class Steering(LogitsProcessor):
             if score is not None:
                 _active[key] = watched
             self._drop_oldest()
-        watched.owner, watched.output = (
-            self,
-            output,
-        )  # a request that was preempted comes back with its tokens
+        watched.owner = self
+        watched.output = output  # a request that was preempted comes back with its tokens
         self._place(row, watched)
         return watched
 
@@ -140,9 +141,9 @@ class Steering(LogitsProcessor):
 
     @staticmethod
     def _drop_oldest() -> None:
-        surplus = len(_watched) - _REMEMBERED
-        if surplus > 0:
-            for key in [key for key, watched in _watched.items() if watched.slot is None][:surplus]:
+        if len(_watched) > _REMEMBERED:
+            gone = [key for key, watched in list(_watched.items()) if watched.slot is None]
+            for key in gone[: _REMEMBERED // 2]:  # half of them, so that it is seldom done
                 _forget(key)
 
     def _note_cached(self, watched: _Watched) -> None:
