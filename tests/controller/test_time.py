@@ -24,8 +24,8 @@ from tests.controller.rig import (
 )
 from thinkctl import Budget, Controller, SelfConsistency
 from thinkctl.controller import budget
-from thinkctl.testing import Script, ScriptedEngine, run
-from thinkctl.types import Decision, Finish, StopReason, Verdict
+from thinkctl.testing import End, Script, ScriptedEngine, run
+from thinkctl.types import Decision, Finish, GenerationSpec, History, ProbeRequest, StopReason, Verdict
 
 
 @given(
@@ -146,6 +146,33 @@ def test_a_sample_that_ends_in_the_very_moment_of_the_deadline_is_not_judged_aft
     found = solve(engine, Asks(1), Budget(seconds=1), verifier=Judges(judge))
     assert found.seconds <= 1.05
     assert key(found) == "4"
+
+
+def test_probes_are_closed_all_at_once() -> None:
+    """However many there are, a slow engine is waited for once; then one sample is made to answer."""
+
+    def probe(history: History) -> Decision:
+        asks = (
+            ProbeRequest(each.index, max_tokens=40) for each in history.in_flight if each.thinking_tokens > 2
+        )
+        return Decision(probe=tuple(asks), stop=history.elapsed > 1)
+
+    engine = Odd(ScriptedEngine([Script(words(200), 0.1, conclusion=words(50))]), closing_seconds=0.03)
+    solve(engine, Asks(6), Budget(seconds=2), policy=decides(probe), decide_every=1)
+    aborted = [log.ended or 0 for log in engine.inner.log if log.end is End.CLOSED and log.started > 0]
+    assert len(aborted) >= 6
+    assert max(aborted[:6]) - min(aborted[:6]) < 0.001
+
+
+def test_a_judge_s_streams_are_closed_all_at_once() -> None:
+    async def judge(sample, engines) -> Verdict:
+        for _ in range(5):
+            await anext(aiter(engines["scripted"].stream(sample.prompt_ids, GenerationSpec(50))))
+        return Verdict(1.0)
+
+    engine = Odd(ScriptedEngine([says("4", 2, seconds_per_token=0.1)]), closing_seconds=0.03)
+    found = solve(engine, Asks(1), verifier=Judges(judge))
+    assert found.seconds == pytest.approx(0.4 + 0.03 + 5 * 0.1 + 0.03)
 
 
 def test_an_engine_that_lets_go_slowly_is_waited_for_and_no_longer() -> None:

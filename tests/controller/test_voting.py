@@ -132,6 +132,16 @@ def test_a_sample_without_an_answer_abstains(script: Script, finish: Finish) -> 
     assert len(found.history.answers) == 1
 
 
+@pytest.mark.parametrize("decision", [Decision(stop=True), Decision(cut=(0, 1))], ids=["stop", "cut"])
+def test_where_nobody_else_answered_a_cut_sample_s_own_answer_is_taken(decision: Decision) -> None:
+    """The policy stops, or cuts all there is, while the answer is already in the text."""
+    engine = ScriptedEngine([Script("a \\boxed{9} and on", ends=False, **TENTH), endless(**TENTH)])
+    policy = decides(lambda history: decision if history.elapsed > 1 else Decision())
+    found = solve(engine, Asks(2), policy=policy, decide_every=1)
+    assert (keys(found), found.history.walled) == (["9", None], True)
+    assert not any(sample.concluded for sample in found.samples)
+
+
 @pytest.mark.parametrize("text", ["so 12", "so it is 1 2 3", "the answer is 12"])
 def test_a_truncated_chain_without_an_explicit_answer_abstains(text: str) -> None:
     """Half a number is another number, and an intermediate result is no answer."""

@@ -130,52 +130,36 @@ def test_a_loop_that_was_closed_leaves_nothing_running(lockstep) -> None:
 
 
 def test_a_second_engine_in_the_process_preempts_and_still_counts_right(lockstep) -> None:
-    """A cache of 12 blocks for 8 streams of up to 6 blocks each."""
+    """A cache of 12 blocks for 8 streams of up to 4 blocks each; what is lost is computed again in pieces."""
     small = VllmLockstep(
         lockstep.engine._settings.model,
         dtype="float32",
         context=256,
         streams=8,
         kv_cache_bytes=12 * 32 * 46_080,
-        extra={"max_num_batched_tokens": 256},
+        extra={"max_num_batched_tokens": 32},
     )
-    preempted = 0
+    prompts = [[*lockstep.prompt, 100 + place] for place in range(8)]
 
-    async def work() -> None:
-        nonlocal preempted
-        await small.start()
-        scheduler = small._barrier._llm.engine_core.engine_core.scheduler
-        prompts = [[*lockstep.prompt, 100 + place] for place in range(8)]
-        streams = [small.stream(prompt, lockstep.spec(150, temperature=0.0)) for prompt in prompts]
+    async def one(place: int):
+        stream = small.stream(prompts[place], lockstep.spec(100, temperature=0.0))
+        ids = await read(stream, 40 + 6 * place)
+        return ids, await stream.close()
 
-        async def one(place: int):
-            nonlocal preempted
-            ids: list[int] = []
-            async for delta in streams[place]:
-                ids += delta.token_ids
-                preempted = max(
-                    preempted, sum(request.num_preemptions for request in scheduler.requests.values())
-                )
-                if len(ids) >= 60 + 10 * place:
-                    break
-            return ids, await streams[place].close()
-
-        found = await asyncio.gather(*map(one, range(8)))
+    async def whole() -> None:
+        async with small:
+            found = await asyncio.gather(*map(one, range(8)))
+            counters = await small.counters()
+            again = await small._between_steps(lambda: small._barrier.ask("thinkctl_again"))
+        assert small._barrier._tally.preempted > 0, "the cache was large enough: nothing was tried"
+        assert again[0] > 0, "nothing was computed again in pieces"
         for ids, usage in found:
             assert (usage.generated_tokens, usage.wasted_tokens) == (len(ids), 0)
-        counters = await small.counters()
         assert counters.generated_tokens == sum(len(ids) for ids, _ in found)
         ids, _ = found[0]
         assert ids == await read(lockstep.engine.stream(prompts[0], lockstep.spec(len(ids), temperature=0.0)))
 
-    async def whole() -> None:
-        try:
-            await work()
-        finally:
-            await small.aclose()
-
     lockstep.run(whole())
-    assert preempted > 0, "the cache was large enough: nothing was tried"
     assert len(lockstep.run(read(lockstep.engine.stream(lockstep.prompt, lockstep.spec(3))))) == 3
 
 
@@ -190,8 +174,7 @@ def test_a_stream_aborted_in_the_middle_of_its_prompt_is_counted_as_barren(locks
     )
 
     async def whole() -> None:
-        try:
-            await small.start()
+        async with small:
             stream = small.stream([5] * 400, lockstep.spec(10))
             reader = asyncio.ensure_future(anext(stream, None))
             while (await small.counters()).prompt_tokens == 0:  # noqa: ASYNC110 - steps are what we look for
@@ -202,8 +185,6 @@ def test_a_stream_aborted_in_the_middle_of_its_prompt_is_counted_as_barren(locks
             assert 0 < (counters.prompt_tokens or 0) < 400, "the prompt was computed whole: nothing was tried"
             assert (usage.generated_tokens, counters.generated_tokens, counters.running) == (0, 0, 0)
             assert usage.prompt_tokens == 400
-        finally:
-            await small.aclose()
 
     lockstep.run(whole())
 

@@ -9,6 +9,7 @@ import math
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 
 from thinkctl.engines.vllm._tally import Tally
@@ -34,15 +35,19 @@ def worker():
     batch = SimpleNamespace(
         logitsprocs=SimpleNamespace(all=[processor]), num_computed_tokens_cpu=[0, 32, 64, 96]
     )
-    extension.model_runner = SimpleNamespace(input_batch=batch)
+    discarded = np.zeros(4, dtype=bool)
+    extension.model_runner = SimpleNamespace(
+        input_batch=batch, discard_request_mask=SimpleNamespace(np=discarded)
+    )
     assert extension.thinkctl_attach()
-    return Worker(processor, extension)
+    return Worker(processor, extension, discarded)
 
 
 class Worker:
-    def __init__(self, processor, extension) -> None:
+    def __init__(self, processor, extension, discarded) -> None:
         self.processor = processor
         self.call = extension
+        self.discarded = discarded
 
     def update(self, removed=(), added=(), moved=()) -> None:
         from vllm.v1.sample.logits_processor import BatchUpdate, MoveDirectionality
@@ -139,6 +144,16 @@ def test_a_row_that_is_given_to_another_stream_is_no_longer_forced(worker) -> No
     assert worker.sample(0, 1) == [None, 4]
 
 
+def test_it_counts_what_is_computed_again_without_a_token_and_no_chunk_of_a_prompt(worker) -> None:
+    worker.update(added=[(0, "new", [], None), (1, "back", [1, 2], None), (2, "runs", [3], None)])
+    worker.discarded[:2] = True
+    worker.sample(0, 1, 2)
+    worker.sample(0, 1, 2)
+    worker.discarded[:] = False
+    worker.sample(0, 1, 2)
+    assert worker.call.thinkctl_again() == 2
+
+
 def test_scores_are_read_off_the_logits(worker) -> None:
     worker.update(added=[(0, "other", [], None), (1, "one", [], [2, 5])])
     assert worker.sample(0, 1) == [None, None]
@@ -189,3 +204,4 @@ def test_the_tally_counts_first_tokens_decoded_ones_and_recomputed_prompts() -> 
     )  # one of them was preempted: its 40 tokens again, and one
     tally.barren += 1
     assert tally.counters(running=1) == EngineCounters(70 + 39, 32, 2 + 3 - 1, 1)
+    assert tally.counters(running=0, again=1) == EngineCounters(70 + 40, 32, 2 + 3 - 2, 0)

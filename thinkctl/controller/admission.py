@@ -46,6 +46,7 @@ class Admission:
     wall: StopReason | None = None
     answered: bool = False
     _spare: Grant | None = None
+    _admitted: int = 0
     _carriers: int = 0
     _finished: int = 0
     _finished_tokens: int = 0
@@ -78,7 +79,8 @@ class Admission:
         """Return how many of ``wanted`` samples like this one to start now, and how many tokens each may get.
 
         A sample is started when there is enough for what it is expected to need; the first one always, and
-        the last one also with half of that, since nothing else is left to wait for.
+        the last one also with half of that, since nothing else is left to wait for, or with a few tokens if
+        nothing was answered yet.
         """
         prompt, model, reserve = sample.context_used, sample.model, self.answer_reserve
         with self.ledger.lock, _Lent(self._spare):
@@ -92,7 +94,8 @@ class Admission:
             number = min(wanted, max(0, room + reserve) // (self.expected + reserve))
             if number:
                 return number, max(1, self._portion((room + reserve) // number - reserve))
-            if in_flight == 0 and (not self.answered or room >= self.expected / 2):
+            least = self.expected / 2 if self.answered else min(self.expected / 2, _SMALLEST_RENEWAL)
+            if in_flight == 0 and (not self._admitted or room >= least):
                 if room < 1:  # nothing is left for concluding: see admit
                     room = self._room(prompt, Need(), model, fair=True)
                 return min(wanted, 1), _ANY if room is None else max(1, room)
@@ -151,16 +154,20 @@ class Admission:
                 lent.keep = grant is not None
             if lent.keep:
                 self._spare = None
+                self._admitted += 1
             return grant
 
     def admit_conclusion(self, sample: Growing, closing: int) -> bool:
         """Reserve nothing but the conclusion of a sample, and a request for it."""
         need = Need.stream(sample.context_used + closing, self.answer_reserve, self.prices[sample.model])
         with self.ledger.lock, _Lent(self._spare) as lent:
-            sample.carry = self.ledger.reserve(need)
+            fair = self._admitted > 0
+            if self.ledger.wall(need, fair=fair) is None:
+                sample.carry = self.ledger.reserve(need)
             if sample.carry is None:
-                self._blocked(need)
+                self._blocked(need, fair=fair)
                 return False
+            self._admitted += 1
             self._carriers += 1
             self._spare, lent.keep = None, True
             return True
@@ -178,8 +185,10 @@ class Admission:
             return grant
 
     def reserve(self, prompt: int, tokens: int, model: str) -> Grant | None:
-        """Reserve for a probe or a verifier: from the pool alone."""
-        return self.ledger.reserve(Need.stream(prompt, tokens, self.prices[model]))
+        """Reserve for a probe or a verifier: from the pool alone, and from this run's part of it."""
+        need = Need.stream(prompt, tokens, self.prices[model])
+        with self.ledger.lock:
+            return None if self.ledger.wall(need, fair=True) else self.ledger.reserve(need)
 
     def for_conclusion(self, sample: Growing, tokens: int, closing: int = 0) -> Grant | None:
         """Turn what a sample carries, or the run's own reserve, into the grant of its concluding stream.

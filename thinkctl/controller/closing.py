@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from thinkctl.errors import EngineUnavailable, RequestFailed
 from thinkctl.protocols import Stream
 from thinkctl.types import StreamUsage
 
-__all__ = ["close_and_book"]
+__all__ = ["close_and_book", "close_together"]
 
 
 async def close_and_book(
@@ -40,3 +40,11 @@ async def close_and_book(
         raise asyncio.CancelledError
     if error is not None and not isinstance(error, EngineUnavailable | RequestFailed):
         raise error
+
+
+async def close_together(streams: Iterable[Stream]) -> None:
+    """Close streams all at once and wait for all of them; raise the first error only then."""
+    results = await asyncio.gather(*(stream.close() for stream in list(streams)), return_exceptions=True)
+    for result in results:
+        if isinstance(result, BaseException):
+            raise result

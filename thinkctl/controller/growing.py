@@ -188,6 +188,14 @@ class Growing:
             return None
         return Answer(found, self.form.key(found), self.index, self.said.concluded_at is not None)
 
+    def pardon(self) -> bool:
+        """Let a sample that was cut vote after all, with an answer that it had stated; ``False`` if it had none."""
+        if self.answer is not None or self.finish is not Finish.CUT:
+            return False
+        self._snapshot, self.cut_by_policy = None, False
+        self.answer = self._extract()
+        return self.answer is not None
+
     def salvage(self) -> bool:
         """Take what a conclusion that was broken off has said for the answer; ``False`` if that is none."""
         said = self.said.said_since_cue().strip().partition("\n")[0].strip()

@@ -333,10 +333,11 @@ class Loop:
             raise mistake
 
     async def _last_resort(self) -> None:
-        """Nothing that counts was answered: take what does not count yet, force an answer, or salvage one."""
+        """Nothing that counts was answered: take what did not count, force an answer, or salvage one."""
         if self._setup.selector.select(self._history()) is not None:
             return
-        if any(sample.answer is not None for sample in self._samples):
+        stated = [sample for sample in self._samples if sample.answer is not None]
+        if stated or [sample for sample in self._samples if sample.pardon()]:
             self._counted, self._walled = None, True
             return
         await self._conclude_longest()

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import final
 
 from thinkctl.controller.admission import Admission
-from thinkctl.controller.closing import close_and_book
+from thinkctl.controller.closing import close_and_book, close_together
 from thinkctl.controller.ledger import Grant
 from thinkctl.errors import RequestFailed
 from thinkctl.protocols import Engine, Stream, Tokenizer
@@ -103,8 +103,7 @@ class MeteredEngine:
 
     async def close_streams(self) -> None:
         """Close what the verifier left open, and bill everything."""
-        for stream in self._streams:
-            await stream.close()
+        await close_together(self._streams)
 
 
 @final

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Final, final
 
 from thinkctl.controller.admission import Admission
-from thinkctl.controller.closing import close_and_book
+from thinkctl.controller.closing import close_and_book, close_together
 from thinkctl.controller.growing import Growing, Order
 from thinkctl.controller.ledger import Grant
 from thinkctl.controller.meter import MeteredEngine
@@ -298,6 +298,7 @@ class Pump:
         )
         token_ids: list[int] = []
         logprobs: list[TokenLogprob] = []
+        failed = False
         stream: Stream | None = None
         try:
             stream = sample.engine.stream(prompt, replace(spec, logprobs=ask.logprobs))
@@ -308,7 +309,7 @@ class Pump:
                 if sample.form.closed(sample.tokenizer.decode(token_ids)):
                     break
         except RequestFailed:
-            pass  # a probe that fails says nothing; what it used is on the bill
+            failed = True  # it says nothing, which is no news either; what it used is on the bill
         finally:
             if stream is not None:
                 self._forks.discard(stream)
@@ -329,12 +330,11 @@ class Pump:
                 found = sample.form.extract(sample.form.cue + text, complete=sample.form.closed(text))
                 answer = None if found is None else Answer(found, sample.form.key(found), sample.index, True)
                 sample.add_probe(Probe(at, text, answer, tuple(logprobs) or None, usage))
-                self.news(sample, True)
+                self.news(sample, not failed)
 
             await close_and_book(stream, len(prompt), len(token_ids), book)
 
     async def abort_probes(self) -> None:
         """Let no further probe begin, and close those that run."""
         self._no_more_forks = True
-        for stream in list(self._forks):
-            await stream.close()
+        await close_together(self._forks)

@@ -67,7 +67,7 @@ _NEEDED: Final[Mapping[type, str]] = {
     "scheduling_policy seed use_tqdm_on_load worker_extension_cls",
     SchedulerStats: "iteration_details num_running_reqs num_skipped_waiting_reqs num_waiting_reqs prefix_cache_stats",
     SchedulerIterationDetails: "num_ctx_tokens num_generation_requests num_generation_tokens",
-    PrefixCacheStats: "hits requests",
+    PrefixCacheStats: "hits preempted_requests requests",
     EngineCoreProc: "has_work",
     RequestOutputCollector: "get_nowait",
 }
@@ -317,7 +317,8 @@ class _Logger(StatLoggerBase):
             return
         stats, tally = scheduler_stats, self._tally
         tally.report(stats.num_running_reqs + stats.num_waiting_reqs + stats.num_skipped_waiting_reqs)
-        tally.admit(stats.prefix_cache_stats.requests, stats.prefix_cache_stats.hits)
+        found = stats.prefix_cache_stats
+        tally.admit(found.requests, found.hits, found.preempted_requests)
         if stats.iteration_details is not None:
             tally.add(stats.iteration_details)
 

@@ -67,7 +67,9 @@ class VllmEngine(BaseEngine):
         self._check_alive()
         if self._llm is None:
             return EngineCounters(0, 0, 0, 0)
-        return self._tally.counters(await self._running())
+        running = await self._running()
+        again = self._tally.preempted and self._known.steerable and max(await self._ask("thinkctl_again"))
+        return self._tally.counters(running, int(again))
 
     async def _running(self) -> int:
         """Return how many requests the engine works on, when its reports of finished steps are in."""

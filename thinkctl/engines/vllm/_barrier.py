@@ -159,7 +159,8 @@ class Barrier:
 
     def counters(self) -> EngineCounters:
         """Return the scheduler's counts."""
-        return self._tally.counters(self._adapter.unfinished(self._llm))
+        again = self._tally.preempted and self._steerable and max(self.ask("thinkctl_again"))
+        return self._tally.counters(self._adapter.unfinished(self._llm), int(again))
 
     def rewind(self, seed: int) -> None:
         """Start the random numbers anew and empty the prefix cache."""

@@ -25,6 +25,10 @@ _LONGEST_FORCED: Final = 32
 _BLOCK_ON_CPU: Final = 32
 """Tokens. vLLM's default of 128 hardly ever hits; its kernels for the processor take multiples of 32."""
 
+_STEP_ON_CPU: Final = 256
+"""Tokens computed in one step at most, unless more streams run. Nothing can be stopped within a step: vLLM's default
+of 2048 is many seconds of prompts, this is one or two, for 5-20 % of their throughput."""
+
 _BLOCK: Final = 16
 """Tokens. vLLM's default elsewhere."""
 
@@ -68,6 +72,7 @@ class BaseEngine(ABC):
         if self._cpu:
             context, kv_cache_bytes = fit(self._card, dtype, context, kv_cache_bytes)
             block = block or _BLOCK_ON_CPU
+            extra = {"max_num_batched_tokens": max(_STEP_ON_CPU, streams)} | dict(extra or {})
         self._settings = Settings(
             name, dtype, context, streams, kv_cache_bytes, seed, block, logprobs, dict(extra or {})
         )

@@ -67,7 +67,14 @@ class Steering(LogitsProcessor):
 
     def __init__(self, vllm_config: Any, device: torch.device, is_pin_memory: bool) -> None:
         self._rows: dict[int, _Watched] = {}
-        self.runner: Any = None
+        self._batch: Any = None
+        self._discarded: Any = None
+        self.again = 0
+
+    def attach(self, runner: Any) -> None:
+        """Take note of what the model runner knows of its batch beyond what processors are told."""
+        self._batch = runner.input_batch
+        self._discarded = getattr(getattr(runner, "discard_request_mask", None), "np", None)
 
     def is_argmax_invariant(self) -> bool:
         """Say no: forcing changes the argmax, and a processor that says yes is skipped for greedy requests."""
@@ -97,6 +104,8 @@ class Steering(LogitsProcessor):
 
     def apply(self, logits: torch.Tensor) -> torch.Tensor:
         """Force the next token of those that are to be forced; keep the scores of those to be scored."""
+        if self._discarded is not None and self._discarded[: len(logits)].any():
+            self._note_again(len(logits))
         if not _active:
             return logits
         for watched in list(_active.values()):  # a copy: engines in other threads share the table
@@ -148,10 +157,15 @@ class Steering(LogitsProcessor):
 
     def _note_cached(self, watched: _Watched) -> None:
         """Keep how much of the prompt was cached: a stream that dies before its first token never tells."""
-        batch = getattr(self.runner, "input_batch", None)
-        counts = getattr(batch, "num_computed_tokens_cpu", None)
+        counts = getattr(self._batch, "num_computed_tokens_cpu", None)
         if watched.cached is None and counts is not None and watched.slot is not None:
             watched.cached = int(counts[watched.slot])
+
+    def _note_again(self, rows: int) -> None:
+        """Count streams that were preempted and whose tokens are still being computed again: no token comes of it."""
+        for row in self._discarded[:rows].nonzero()[0].tolist():
+            watched = self._rows.get(row)
+            self.again += watched is not None and watched.computed > 0
 
 
 class WorkerExtension:
@@ -161,11 +175,18 @@ class WorkerExtension:
 
     def thinkctl_attach(self) -> bool:
         """Give the processor its runner; say whether there is a processor at all."""
-        processors = getattr(getattr(self.model_runner, "input_batch", None), "logitsprocs", None)
-        found = [item for item in getattr(processors, "all", ()) if isinstance(item, Steering)]
-        for item in found:
-            item.runner = self.model_runner
+        found = self._thinkctl_processors()
+        for processor in found:
+            processor.attach(self.model_runner)
         return bool(found)
+
+    def thinkctl_again(self) -> int:
+        """Return how often a preempted stream was computed for and no token came of it."""
+        return sum(processor.again for processor in self._thinkctl_processors())
+
+    def _thinkctl_processors(self) -> list[Steering]:
+        processors = getattr(self.model_runner.input_batch, "logitsprocs", None)
+        return [item for item in getattr(processors, "all", ()) if isinstance(item, Steering)]
 
     def thinkctl_settle(self, keys: list[str]) -> dict[str, list[int | None]]:
         """Return (tokens decoded, prompt tokens cached) of streams that were aborted, and forget them.
