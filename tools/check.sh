@@ -26,7 +26,7 @@ check_docs() {
     NO_MKDOCS_2_WARNING=1 .venv/bin/mkdocs build --strict --quiet
 }
 check_unit() {
-    pytest -m "not engine and not gpu" --ignore=tests/pages
+    pytest --numprocesses 2 --dist worksteal -m "not engine and not gpu" --ignore=tests/pages
 }
 check_pages() {
     # Only modules that show something are imported: others may need a heavy library.

@@ -57,11 +57,15 @@ def run_in_background(work: Coroutine[Any, Any, T]) -> T:
         tasks.append(task)
         task.add_done_callback(lambda _: done.set())
 
-    def cancel() -> None:  # comes after start
-        tasks[0].cancel()
+    def cancel() -> None:  # comes after start, or the interrupt came first and start never will
+        if tasks:
+            tasks[0].cancel()
+        else:
+            work.close()
+            done.set()
 
-    loop.call_soon_threadsafe(start)
-    try:
+    try:  # from here on: an interrupt may come while the loop is being woken
+        loop.call_soon_threadsafe(start)
         done.wait()
     except BaseException:
         loop.call_soon_threadsafe(cancel)

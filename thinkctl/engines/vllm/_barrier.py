@@ -212,13 +212,18 @@ class Barrier:
         return adapter, facts
 
     def _obey(self, seconds: float | None = 0) -> None:
-        """Run what was submitted; wait at most so long for the first (``None``: for ever)."""
+        """Run what was submitted; wait at most so long for the first (``None``: for ever).
+
+        What is submitted meanwhile waits for the next time: who always asks again must not hold up the steps.
+        """
         try:
-            self._inbox.get(block=seconds != 0, timeout=seconds or None)()
-            while True:
-                self._inbox.get_nowait()()
+            task = self._inbox.get(block=seconds != 0, timeout=seconds or None)
         except queue.Empty:
             return
+        others = self._inbox.qsize()
+        task()
+        for _ in range(others):
+            self._inbox.get_nowait()()
 
     def _time_to_step(self) -> float | None:
         """Return seconds until a step is due: 0 when all wait, ``None`` while nobody does."""
