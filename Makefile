@@ -29,12 +29,12 @@ wheel: venv ## build the wheel, install it elsewhere and test it there
 docs: venv ## the documentation, in site/
 	@tools/check.sh docs
 
-bench: venv ## how long the hot paths take
-	@.venv/bin/python -m pytest --benchmark-enable --benchmark-only
+bench: venv ## what the loop costs on the real engine, as ratios in one run
+	@.venv/bin/python tests/benchmarks/throughput.py
 
 venv: ## create or renew .venv
 	@tools/setup.sh
 
 clean: ## remove what was built (.venv stays)
-	@rm -rf site build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis .benchmarks .coverage
+	@rm -rf site build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage
 	@find thinkctl strategies evals tests -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -31,7 +31,12 @@ def test_without_a_kind_all_are_listed(call):
     assert list(found) == ["strategies", "stopping", "selectors", "verifiers", "engines", "forms", "models"]
     assert [row["name"] for row in found["forms"]] == list(FORMS)
     assert [row["name"] for row in found["models"]] == list(catalogue())
-    assert [row["name"] for row in found["engines"]] == ["vllm:...", "vllm-lockstep:...", "replay:..."]
+    assert [row["name"] for row in found["engines"]] == [
+        "vllm:...",
+        "vllm-lockstep:...",
+        "openai:...",
+        "replay:...",
+    ]
     headings = [line for line in call("list").out.splitlines() if line and not line.startswith(" ")]
     assert headings == list(found)
 

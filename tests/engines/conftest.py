@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from tests.engines.server import serve
 from thinkctl import models
 from thinkctl.engines.vllm import VllmEngine, VllmLockstep
 from thinkctl.types import GenerationSpec, Message
@@ -61,3 +62,12 @@ def bench(request: pytest.FixtureRequest) -> Iterator[Bench]:
 @pytest.fixture(scope="module")
 def lockstep() -> Iterator[Bench]:
     yield from opened(VllmLockstep, patience=0.5)
+
+
+@pytest.fixture(scope="session")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of a real vLLM server with the smallest model, its token route included."""
+    pytest.importorskip("vllm")
+    log = tmp_path_factory.mktemp("server") / "log.txt"
+    with serve(models.resolve("smollm2-135m-instruct"), log, "--enable-scale-out") as address:
+        yield address

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from thinkctl.engines.vllm._intake import Intake, Piece
+from thinkctl.engines.intake import Intake, Piece
 from thinkctl.types import Delta, Finish, TokenLogprob
 
 

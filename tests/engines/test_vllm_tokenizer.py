@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from thinkctl.engines.vllm._tokenizer import FolderTokenizer
+from thinkctl.engines.tokenizer import FolderTokenizer
 from thinkctl.errors import ConfigurationError
 from thinkctl.types import Message, ThinkingMarks
 

@@ -117,7 +117,7 @@ def test_receipts_add_up(
 def test_the_price_is_known_where_every_line_s_is(bill: list[ReceiptLine]) -> None:
     receipt = Receipt.of(bill, 0)
     known = [each.dollars for each in bill if each.dollars is not None]
-    if not bill or len(known) < len(bill):
+    if len(known) < len(bill):
         assert receipt.dollars is None
     else:
         assert receipt.dollars == sum(known)
@@ -132,9 +132,9 @@ def test_dollars_are_never_rounded_whatever_precision_the_caller_has_set() -> No
     assert str(total) == "3.703703670370370367037037036701"
 
 
-def test_an_empty_receipt_is_nothing_at_an_unknown_price() -> None:
+def test_an_empty_receipt_is_nothing_and_costs_nothing() -> None:
     receipt = Receipt()
-    assert (receipt.usage, receipt.dollars, receipt.seconds) == (Usage(), None, 0)
+    assert (receipt.usage, receipt.dollars, receipt.seconds) == (Usage(), Decimal(0), 0)
 
 
 def test_thinking_and_answers_are_the_samples_and_a_verifier_s_tokens_are_its_own() -> None:

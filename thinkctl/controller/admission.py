@@ -58,6 +58,11 @@ class Admission:
         """Tokens that a sample is expected to need: the mean of those that finished, or the usual number."""
         return max(1, self._finished_tokens // self._finished) if self._finished else self.usual
 
+    @property
+    def attempts(self) -> int | None:
+        """How often a request may be sent: once where requests are limited, else as its engine likes."""
+        return None if self.ledger.left().requests is None else 1
+
     def longest(self, sample: Growing, closing: int) -> int:
         """Return how many tokens the next stream of a sample may have, were there no budget.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import replace
 from typing import final
 
 from thinkctl.controller.admission import Admission
@@ -56,7 +57,9 @@ class MeteredEngine:
         """Start a generation. Raises ``RequestFailed`` if the budget has no room for all its tokens."""
         grant = self._reserve(len(prompt), spec.max_tokens)
         try:
-            inner = self._engine.stream(prompt, spec)
+            inner = self._engine.stream(
+                prompt, replace(spec, attempts=spec.attempts or self._admission.attempts)
+            )
         except BaseException:
             grant.release()
             raise
@@ -137,4 +140,4 @@ class _MeteredStream:
     def _book(self, used: StreamUsage) -> None:
         if self._grant is not None:
             grant, self._grant, self._used = self._grant, None, used
-            self._engine.settle(grant, used, requests=int(self._read))
+            self._engine.settle(grant, used, requests=used.requests if self._read else 0)

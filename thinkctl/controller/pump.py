@@ -139,7 +139,7 @@ class Pump:
             sample.stream = None
 
             def book(used: StreamUsage) -> None:
-                line = sample.bill(used, delivered, requests=int(stream is not None))
+                line = sample.bill(used, delivered, requests=used.requests if stream is not None else 0)
                 self.admission.ledger.settle(grant, role, sample.model, line, self.prices[sample.model])
 
             await close_and_book(stream, prompt, delivered, book)
@@ -159,7 +159,16 @@ class Pump:
             min_p=sampling.min_p,
             seed=seed,
             logprobs=sampling.logprobs,
+            thinking_tokens=self._thought_left(sample),
+            attempts=self.admission.attempts,
         )
+
+    @staticmethod
+    def _thought_left(sample: Growing) -> int | None:
+        """Return how long the thought may still get; ``None`` where nothing bounds it or it has ended."""
+        if sample.thinking_limit is None or not sample.thinking:
+            return None
+        return max(0, sample.thinking_limit - sample.thinking_tokens())
 
     # -- concluding -----------------------------------------------------------------------------------------
 
@@ -316,7 +325,7 @@ class Pump:
 
             def book(used: StreamUsage) -> None:
                 usage = Usage(
-                    requests=int(stream is not None),
+                    requests=used.requests if stream is not None else 0,
                     prompt_tokens=used.prompt_tokens,
                     cached_tokens=used.cached_tokens,
                     probe_tokens=len(token_ids),

@@ -50,7 +50,9 @@ class GenerationSpec:
 
     ``max_tokens`` is the grant: the engine must not decode more. ``stop_token_ids`` end it besides the
     model's own end of turn (which ``ignore_end`` switches off). ``priority``: lower is earlier, where the
-    engine can.
+    engine can. ``thinking_tokens`` is a hint how long the thought may get: an engine that can end it there saves
+    a request, none is trusted to. ``attempts`` bounds how often the request is sent (``None``: as the engine
+    likes).
     """
 
     max_tokens: int
@@ -63,6 +65,8 @@ class GenerationSpec:
     ignore_end: bool = False
     logprobs: int | None = None
     priority: int = 0
+    thinking_tokens: int | None = None
+    attempts: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

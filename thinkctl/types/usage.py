@@ -34,7 +34,8 @@ class StreamUsage:
 
     ``generated_tokens`` is all that the engine computed by decoding, ``wasted_tokens`` of it computed but not
     delivered. ``cached_tokens`` of the prompt came from the prefix cache (``None``: not told).
-    ``estimated`` says that the engine did not tell the truth and we counted ourselves.
+    ``estimated`` says that the engine did not tell the truth and we counted ourselves. ``requests`` were sent
+    for it: more than one where the first failed and was repeated.
     """
 
     prompt_tokens: int = 0
@@ -42,6 +43,7 @@ class StreamUsage:
     generated_tokens: int = 0
     wasted_tokens: int = 0
     estimated: bool = False
+    requests: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,13 +127,13 @@ class Receipt:
 
     @property
     def dollars(self) -> Decimal | None:
-        """The price of all lines, or ``None`` if the price of one is not known."""
+        """The price of all lines, or ``None`` if the price of one is not known. Nothing used costs nothing."""
         total = Decimal(0)
         for line in self.lines:
             if line.dollars is None:
                 return None
             total = EXACT.add(total, line.dollars)
-        return total if self.lines else None
+        return total
 
     @property
     def requests(self) -> int:

@@ -31,8 +31,8 @@ from vllm.v1.executor import Executor
 from vllm.v1.metrics.loggers import StatLoggerBase
 from vllm.v1.metrics.stats import PrefixCacheStats, SchedulerIterationDetails, SchedulerStats
 
+from thinkctl.engines.intake import Piece
 from thinkctl.engines.vllm import steer
-from thinkctl.engines.vllm._intake import Piece
 from thinkctl.engines.vllm._settings import SUPPORTED, Facts, Settings
 from thinkctl.engines.vllm._tally import Tally
 from thinkctl.errors import ConfigurationError

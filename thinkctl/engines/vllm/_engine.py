@@ -11,9 +11,9 @@ from types import ModuleType, TracebackType
 from typing import Any, Final, Self
 from weakref import WeakSet
 
+from thinkctl.engines.tokenizer import FolderTokenizer
 from thinkctl.engines.vllm._settings import Facts, Settings, fit, looks_like_cpu
 from thinkctl.engines.vllm._stream import BaseStream
-from thinkctl.engines.vllm._tokenizer import FolderTokenizer
 from thinkctl.errors import ConfigurationError, ContextExceeded, EngineUnavailable, RequestFailed
 from thinkctl.types import Capabilities, EngineCounters, GenerationSpec, ModelCard
 

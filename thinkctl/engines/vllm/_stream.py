@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Self, final
 
-from thinkctl.engines.vllm._intake import Intake, Piece
+from thinkctl.engines.intake import Intake, Piece
 from thinkctl.errors import RequestFailed, ThinkctlError
 from thinkctl.types import Delta, Finish, GenerationSpec, StreamUsage
 

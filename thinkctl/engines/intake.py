@@ -1,4 +1,4 @@
-"""What arrived of one stream and was not handed over yet. Pure: no vLLM, no asyncio."""
+"""What arrived of one stream and was not handed over yet. Pure: no engine, no asyncio."""
 
 from __future__ import annotations
 

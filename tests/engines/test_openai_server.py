@@ -1,0 +1,80 @@
+"""The engine for servers against a real vLLM server: by its token route, by completions, by chat."""
+
+# These engines count everything.
+# pyright: reportOperatorIssue=false
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import pytest
+
+from thinkctl import Budget, Controller, SelfConsistency
+from thinkctl.engines import engine_from
+from thinkctl.engines.openai import OpenAIEngine
+from thinkctl.errors import EngineUnavailable
+from thinkctl.testing.conformance import CHECKS, Check, Trial
+from thinkctl.types import Message
+
+pytestmark = pytest.mark.engine
+
+
+@dataclass
+class Line:
+    """An engine that talks to the server, in its event loop."""
+
+    engine: OpenAIEngine
+    runner: asyncio.Runner
+
+    def run(self, coroutine):
+        return self.runner.run(coroutine)
+
+
+@pytest.fixture(scope="module", params=["generate", "completions", "chat"])
+def line(served: str, request: pytest.FixtureRequest) -> Iterator[Line]:
+    engine = OpenAIEngine(base_url=served, route=request.param)
+    with asyncio.Runner() as runner:
+        try:
+            runner.run(engine.start())
+            yield Line(engine, runner)
+        finally:
+            runner.run(engine.aclose())
+
+
+@pytest.mark.parametrize("check", CHECKS.values(), ids=list(CHECKS))
+def test_it_conforms_on_every_route(line: Line, check: Check) -> None:
+    prompt = line.engine.tokenizer.chat([Message(role="user", content="Count from one to twenty.")])
+    line.run(asyncio.wait_for(check(Trial(line.engine, prompt, 24, True, 8)), 120))
+
+
+def test_a_whole_run_ends_with_an_answer_and_a_right_bill(line: Line) -> None:
+    async def solve():
+        before = await line.engine.counters()
+        run = await Controller(line.engine, SelfConsistency(4)).solve("What is 2+2?", Budget(tokens=400))
+        return run, before, await line.engine.counters()
+
+    run, before, after = line.run(solve())
+    assert run.answer is not None
+    assert run.receipt.generated_tokens <= 400
+    assert after.running == 0
+    if not run.receipt.usage.estimated:
+        assert run.receipt.generated_tokens == after.generated_tokens - before.generated_tokens
+
+
+def test_by_itself_it_takes_the_exact_route(served: str) -> None:
+    async def look():
+        engine = engine_from(f"openai:small@{served}")
+        assert isinstance(engine, OpenAIEngine)
+        async with engine:
+            return engine.route, engine.caps, engine.card
+
+    route, caps, card = asyncio.run(look())
+    assert (type(route).__name__, caps.token_prompts, caps.counters) == ("Generate", True, True)
+    assert (card.name, card.context, card.parameters) == ("small", 2048, 134_515_008)
+
+
+def test_a_model_that_is_not_served_is_named_with_those_that_are(served: str) -> None:
+    with pytest.raises(EngineUnavailable, match=r"does not serve 'big'; it serves small"):
+        asyncio.run(OpenAIEngine("big", base_url=served).start())

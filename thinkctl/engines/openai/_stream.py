@@ -1,0 +1,217 @@
+"""One generation on a server: opened, read, ended, and counted as exactly as the server lets us."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Final, Self, final
+
+import openai
+import stamina
+
+from thinkctl.engines.intake import Intake, Piece
+from thinkctl.engines.openai._failures import explained, worth_another_try
+from thinkctl.errors import RequestFailed
+from thinkctl.types import Delta, Finish, GenerationSpec, StreamUsage
+
+if TYPE_CHECKING:
+    from thinkctl.engines.openai._engine import OpenAIEngine
+    from thinkctl.engines.openai._reading import Reader
+    from thinkctl.engines.openai._routes import Route
+
+__all__ = ["ServerStream"]
+
+_PATIENCE: Final = 1.0
+"""Seconds to wait for a server's last words after the last token, or after it was told to stop."""
+_TELL_AGAIN: Final = 0.1
+"""Seconds after which a server that goes on is told to stop once more: the first may have come too early."""
+
+
+@final
+class ServerStream:
+    """It is its own iterator. A task of its own reads, so that waiting may be cancelled and nothing is lost."""
+
+    def __init__(self, engine: OpenAIEngine, prompt: tuple[int, ...], spec: GenerationSpec, key: str) -> None:
+        self._engine = engine
+        self._prompt = prompt
+        self._spec = spec
+        self._key = key
+        self._intake = Intake()
+        self._news = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+        self._closing: asyncio.Task[StreamUsage] | None = None
+        self._usage: StreamUsage | None = None
+        self._route: Route | None = None
+        self._reader: Reader | None = None
+        self._requests = 0
+        self._accepted = False
+        self._told_to_stop = False
+        self._ended = False
+
+    def __aiter__(self) -> Self:
+        """Iterate over what is still to come."""
+        return self
+
+    async def __anext__(self) -> Delta:
+        """Wait for the next delta. The first wait sends the request."""
+        while self._closing is None and self._usage is None:
+            if (delta := self._intake.take()) is not None:
+                return delta
+            if self._intake.error is not None:
+                raise self._intake.error
+            if self._intake.exhausted:
+                break
+            if self._task is None:
+                self._task = asyncio.create_task(self._run())
+                self._engine.live.add(self)
+            self._news.clear()
+            await self._news.wait()
+        raise StopAsyncIteration
+
+    async def force(self, token_ids: Sequence[int]) -> bool:
+        """Say that a running stream cannot be made to emit anything over HTTP."""
+        return False
+
+    async def close(self) -> StreamUsage:
+        """Stop now and return what was used. Cancelling the wait does not undo the stop."""
+        if self._usage is None and self._task is None:
+            self._usage = StreamUsage()
+        if self._usage is not None:
+            return self._usage
+        self._closing = self._closing or asyncio.create_task(self._finish())
+        usage = await asyncio.shield(self._closing)
+        self._usage = usage
+        return usage
+
+    def fail(self, error: Exception) -> None:
+        """End with an error, unless it has ended already."""
+        if not self._intake.ended:
+            self._intake.error = error
+        self._news.set()
+
+    # ------------------------------------------------------------------------------------------- reading
+    async def _run(self) -> None:
+        try:
+            await self._engine.start()
+            self._engine.check(self._prompt, self._spec)
+            self._route = self._engine.route
+            body, self._reader = self._route.ask(self._prompt, self._spec, self._key)
+            await self._read(self._reader, await self._open(self._route.path, body))
+        except Exception as error:  # noqa: BLE001 - what nobody expected is raised where the stream is read
+            known = explained(error, self._engine.where, self._requests)
+            self._intake.error = self._intake.error or known or error
+        finally:
+            self._news.set()
+
+    async def _open(self, path: str, body: dict[str, Any]) -> openai.AsyncStream[object]:
+        attempts = self._spec.attempts or self._engine.attempts
+        again = stamina.retry_context(
+            on=worth_another_try,
+            attempts=attempts,
+            timeout=None,
+            wait_initial=0.2,
+            wait_max=20,
+            wait_jitter=0.2,
+        )
+        async for attempt in again:
+            with attempt:
+                self._requests += 1
+                response = await self._engine.post(path, body)
+                self._accepted = True
+                return response
+        raise AssertionError("stamina ends with a result or an error")
+
+    async def _read(self, reader: Reader, response: openai.AsyncStream[object]) -> None:
+        kind = response.response.headers.get("content-type", "")
+        finish: Finish | None = None
+        try:
+            if not kind.startswith("text/event-stream"):
+                raise RequestFailed(
+                    f"{self._engine.where} answered with {kind or 'no content type'!r} instead of a stream of events"
+                )
+            async with asyncio.timeout(None) as limit:
+                async for chunk in response:
+                    piece = reader.read(chunk)
+                    if piece is None:
+                        continue
+                    finish = self._put(piece, reader) or finish
+                    if finish is not None and limit.when() is None:
+                        limit.reschedule(asyncio.get_running_loop().time() + _PATIENCE)
+                    if reader.arrived > self._spec.max_tokens:
+                        break  # it goes on beyond what it was asked for
+        except TimeoutError:
+            pass
+        finally:
+            await response.close()
+        if finish is None and reader.arrived >= self._spec.max_tokens:
+            finish = Finish.LENGTH
+        self._ended = finish is not None
+        if finish is None or (finish is Finish.CUT and not self._told_to_stop):
+            raise RequestFailed(
+                f"{self._engine.where} broke off after {reader.arrived} tokens without saying why"
+            )
+        self._intake.put(Piece(finish=finish, cached=reader.usage.cached))
+
+    def _put(self, piece: Piece, reader: Reader) -> Finish | None:
+        """Keep what was asked for; the finish is told when the server has said what it used."""
+        room = self._spec.max_tokens - self._intake.arrived
+        if len(piece.token_ids) > room:
+            piece = replace(
+                piece,
+                token_ids=piece.token_ids[:room],
+                logprobs=None if piece.logprobs is None else piece.logprobs[:room],
+                finish=Finish.LENGTH,
+            )
+        self._intake.put(replace(piece, finish=None))
+        self._news.set()
+        return piece.finish
+
+    # ------------------------------------------------------------------------------------------- ending
+    async def _finish(self) -> StreamUsage:
+        self._news.set()
+        task = self._task
+        assert task is not None
+        if not task.done():
+            if self._accepted and self._route is not None and self._route.abortable:
+                await self._stop_by_name(task)
+            task.cancel()
+            await asyncio.wait({task})
+        if not task.cancelled():
+            task.exception()  # who reads the stream is told; who closes it only wants the bill
+        self._engine.live.discard(self)
+        return self._bill()
+
+    async def _stop_by_name(self, task: asyncio.Task[None]) -> None:
+        """Have the server stop, and read what it still says: then both counts are the same."""
+        self._told_to_stop = True
+        loop = asyncio.get_running_loop()
+        end = loop.time() + _PATIENCE
+        while not task.done() and loop.time() < end:
+            if not await self._engine.abort(self._key):
+                return
+            await asyncio.wait({task}, timeout=_TELL_AGAIN)
+
+    def _bill(self) -> StreamUsage:
+        reader, intake = self._reader, self._intake
+        if reader is None or not self._accepted:
+            return StreamUsage(requests=self._requests)
+        said, arrived, most = reader.usage, reader.arrived, self._spec.max_tokens
+        prompt = len(self._prompt) if reader.knows_prompt else said.prompt
+        counted = said.generated if self._ended and said.final else None
+        plausible = counted is not None and arrived <= counted <= max(most, arrived)
+        if counted is not None and plausible:
+            generated = counted
+        elif self._ended:
+            generated = arrived
+        else:  # what it computed after the last token that came is not known; a step is likely
+            generated = max(arrived, min(max(arrived, said.generated or 0) + 1, most))
+        return StreamUsage(
+            prompt_tokens=self._engine.guess(self._prompt) if prompt is None else prompt,
+            cached_tokens=said.cached,
+            generated_tokens=generated,
+            wasted_tokens=generated - intake.delivered,
+            # ended before its first token: whether its prompt was computed is not told
+            estimated=not plausible or prompt is None or not reader.exact or generated == 0,
+            requests=max(1, self._requests),
+        )
