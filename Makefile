@@ -29,8 +29,10 @@ wheel: venv ## build the wheel, install it elsewhere and test it there
 docs: venv ## the documentation, in site/
 	@tools/check.sh docs
 
-bench: venv ## what the loop costs on the real engine, as ratios in one run
+bench: venv ## how long the hot paths take, and what the loop costs on the real engine
+	@.venv/bin/python -m pytest --benchmark-enable --benchmark-only
 	@.venv/bin/python tests/benchmarks/throughput.py
+	@.venv/bin/python -m tests.benchmarks.engines
 
 venv: ## create or renew .venv
 	@tools/setup.sh

@@ -6,13 +6,18 @@
 from __future__ import annotations
 
 import asyncio
+import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 
 from thinkctl import Budget, Controller, SelfConsistency
 from thinkctl.engines import engine_from
+from thinkctl.engines.doctor import examine
 from thinkctl.engines.openai import OpenAIEngine
 from thinkctl.errors import EngineUnavailable
 from thinkctl.testing.conformance import CHECKS, Check, Trial
@@ -78,3 +83,35 @@ def test_by_itself_it_takes_the_exact_route(served: str) -> None:
 def test_a_model_that_is_not_served_is_named_with_those_that_are(served: str) -> None:
     with pytest.raises(EngineUnavailable, match=r"does not serve 'big'; it serves small"):
         asyncio.run(OpenAIEngine("big", base_url=served).start())
+
+
+def test_the_doctor_finds_what_the_server_honours(served: str) -> None:
+    async def look():
+        async with OpenAIEngine(base_url=served) as engine:
+            return {finding.name: finding for finding in await examine(engine)}
+
+    found = asyncio.run(look())
+    print(*(f"{one.name}: {one.verdict}, {one.seen}" for one in found.values()), sep="\n")  # noqa: T201 - for -s
+    exact = ("usage in streams", "max_tokens", "continuation", "logprobs", "counters", "prefix cache")
+    assert {found[name].verdict for name in exact} == {"yes"}
+    assert found["abort when left"].verdict == "yes"
+    assert found["abort when left"].seen.endswith("as billed")
+    assert found["n"].seen == "n=2 brought 2"
+    assert found["constraints"].verdict == "yes"
+
+
+@pytest.mark.parametrize("example", ["local_server", "dollar_cap"])
+def test_the_examples_for_servers_run_against_it(served: str, example: str) -> None:
+    root = Path(__file__).resolve().parents[2]
+    done = subprocess.run(
+        [sys.executable, str(root / "examples" / f"{example}.py"), f"openai:{served}"],
+        capture_output=True,
+        check=False,
+        text=True,
+        timeout=200,
+    )
+    assert done.returncode == 0, done.stderr
+    if example == "local_server":
+        counts = re.search(r"the receipt says (\d+) tokens, the server (\d+)", done.stdout)
+        assert counts is not None
+        assert counts[1] == counts[2]

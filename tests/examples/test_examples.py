@@ -90,6 +90,16 @@ PRINTS = {
         r"\[\d votes: \d votes to \d: the lead is real with 9\d\.\d%\]",
         r"answer 387: \d votes to \d: the lead is real with 9\d\.\d%",
     ),
+    "dollar_cap": (
+        r"What is 17\*23-4\? -> 387 \((policy|done), 0\.00\d+ dollars\)",
+        r"What is 12\*12\? -> \d+ \((policy|done), 0\.00\d+ dollars\)",
+        r"together 0\.00\d+ dollars, 0\.01\d+ left",
+    ),
+    "local_server": (
+        r"answer: 387 \| stop: (policy|done)",
+        r"continuation is exact: True",
+        r"the receipt says (\d+) tokens, the server \1",
+    ),
     "many_problems": (
         r"0 of 6 problems are in problems\.jsonl, 6000 of 6000 tokens are left",
         r"(product|square|pens|train|eggs|change): 387 \((policy|done), \d samples, \d+ tokens\)",

@@ -155,7 +155,7 @@ def table_of(outcome: Outcome) -> Table:
     from rich.table import Table
 
     table = Table(box=SIMPLE_HEAD, pad_edge=False)
-    table.add_column("strategy", overflow="fold")
+    table.add_column("strategy", overflow="fold", min_width=22)
     for name in ("correct", "tokens", "seconds", "price"):
         table.add_column(name, justify="right", no_wrap=True)
     table.add_column("stopped by", no_wrap=True)

@@ -277,4 +277,4 @@ class Ledger:
     def receipt(self, now: float) -> Receipt:
         """Return the bill so far."""
         with self.lock:
-            return Receipt(tuple(self._lines.values()), now - self.started)
+            return Receipt(tuple(self._lines.values()), now - self.started, self.overshoot)

@@ -60,6 +60,11 @@ class Purse:
         return self._ledger.affordable_tokens()
 
     @property
+    def dollars_left(self) -> Decimal | None:
+        """Dollars that are neither spent nor reserved; ``None``: no limit."""
+        return self._ledger.left().dollars
+
+    @property
     def seconds_left(self) -> float | None:
         """Seconds until the deadline, never negative; ``None``: no deadline."""
         deadline = self._ledger.deadline

@@ -115,10 +115,15 @@ class ReceiptLine:
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """The bill of a run: one line for each role and model, and the seconds it took."""
+    """The bill of a run: one line for each role and model, and the seconds it took.
+
+    ``overshoot_tokens`` are those of it that an engine generated beyond what it was granted: none with an engine
+    that honours ``max_tokens``.
+    """
 
     lines: tuple[ReceiptLine, ...] = ()
     seconds: float = 0.0
+    overshoot_tokens: int = 0
 
     @property
     def usage(self) -> Usage:
@@ -186,7 +191,7 @@ class Receipt:
         return self.usage.wasted_tokens
 
     @staticmethod
-    def of(lines: Iterable[ReceiptLine], seconds: float) -> Receipt:
+    def of(lines: Iterable[ReceiptLine], seconds: float, overshoot_tokens: int = 0) -> Receipt:
         """Make a receipt, one line for each role and model in the order they first appear."""
         merged: dict[tuple[Role, str], ReceiptLine] = {}
         for line in lines:
@@ -197,11 +202,12 @@ class Receipt:
             known = old.dollars is not None and line.dollars is not None
             dollars = EXACT.add(old.dollars or 0, line.dollars or 0) if known else None
             merged[line.role, line.model] = replace(old, usage=old.usage + line.usage, dollars=dollars)
-        return Receipt(tuple(merged.values()), seconds)
+        return Receipt(tuple(merged.values()), seconds, overshoot_tokens)
 
     def __add__(self, other: Receipt) -> Receipt:
         """Add up two receipts; seconds add too (they are time paid for, not time on the wall clock)."""
-        return Receipt.of([*self.lines, *other.lines], self.seconds + other.seconds)
+        overshoot = self.overshoot_tokens + other.overshoot_tokens
+        return Receipt.of([*self.lines, *other.lines], self.seconds + other.seconds, overshoot)
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,7 +26,7 @@ from thinkctl.engines.openai._stream import ServerStream
 from thinkctl.engines.tokenizer import FolderTokenizer
 from thinkctl.errors import ConfigurationError, ContextExceeded, EngineUnavailable, RequestFailed
 from thinkctl.protocols import Tokenizer
-from thinkctl.types import Capabilities, EngineCounters, GenerationSpec, ModelCard
+from thinkctl.types import Capabilities, EngineCounters, GenerationSpec, Message, ModelCard
 
 __all__ = ["OpenAIEngine"]
 
@@ -210,6 +210,22 @@ class OpenAIEngine:
             if not counters.running or self.live or loop.time() > end:
                 return counters
             await asyncio.sleep(_LOOK_AGAIN)
+
+    async def answer(self, messages: Sequence[Message], **fields: Any) -> Mapping[str, Any]:
+        """Return the whole answer to a conversation, as the server sent it. Raises ``ThinkctlError``.
+
+        This is for looking at a server: nothing of it is on a bill.
+        """
+        await self.start()
+        turns = [message.model_dump() for message in messages]
+        body = {"model": self.route.model, "messages": turns} | fields
+        try:
+            return mapping(await self._client().post("/chat/completions", cast_to=object, body=body))
+        except Exception as error:
+            known = explained(error, self.where, 1)
+            if known is None:
+                raise
+            raise known from error
 
     async def aclose(self) -> None:
         """End every stream and let go of the connections. The server goes on."""

@@ -64,7 +64,9 @@ def explained(error: Exception, where: str, attempts: int) -> ThinkctlError | No
             )
             return kind(f"{where} answered {error.status_code}{tries}: {_shown(said)}")
         case openai.APIError() | httpx.HTTPError():
-            return RequestFailed(f"{where} broke off{tries}: {_shown(error) or type(error).__name__}")
+            return RequestFailed(
+                f"{where} broke off{tries}: {_shown(error.__cause__ or error) or type(error).__name__}"
+            )
         case JSONDecodeError() | UnicodeDecodeError():
             return RequestFailed(f"{where} sent what is no JSON: {_shown(error)}")
         case _:

@@ -178,14 +178,13 @@ class ChatReader(Reader):
         )
 
     def finish_counting(self) -> Piece | None:
-        """Add tokens that the final count has and no chunk told of, up to what was asked for."""
-        if not self.exact and self.usage.generated is not None and self.arrived <= self.usage.generated:
-            missing = min(self.usage.generated, self._most) - self.arrived
-            self.exact = True
-            if missing > 0:
-                self.arrived += missing
-                return Piece((self._tokenizer.piece(""),) * missing)
-        return None
+        """Add tokens that the final count has and no chunk told of. A count beyond what was allowed is not believed."""
+        counted = self.usage.generated
+        if self.exact or counted is None or not self.arrived <= counted <= self._most:
+            return None
+        missing = counted - self.arrived
+        self.exact, self.arrived = True, counted
+        return Piece((self._tokenizer.piece(""),) * missing) if missing else None
 
     def _text(self, delta: Mapping[str, Any]) -> tuple[str, bool]:
         """Return what is new to read, and whether anything came at all."""

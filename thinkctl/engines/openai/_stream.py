@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final, Self, final
 
@@ -185,12 +186,10 @@ class ServerStream:
     async def _stop_by_name(self, task: asyncio.Task[None]) -> None:
         """Have the server stop, and read what it still says: then both counts are the same."""
         self._told_to_stop = True
-        loop = asyncio.get_running_loop()
-        end = loop.time() + _PATIENCE
-        while not task.done() and loop.time() < end:
-            if not await self._engine.abort(self._key):
-                return
-            await asyncio.wait({task}, timeout=_TELL_AGAIN)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_PATIENCE):
+                while not task.done() and await self._engine.abort(self._key):
+                    await asyncio.wait({task}, timeout=_TELL_AGAIN)
 
     def _bill(self) -> StreamUsage:
         reader, intake = self._reader, self._intake
