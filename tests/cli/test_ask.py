@@ -82,6 +82,7 @@ def test_json_is_one_object_with_exactly_these_keys(call, record):
         "strategy",
         "policy",
         "selector",
+        "prices",
     ]
     assert list(found["samples"][0]) == ["index", "answer", "finish", "concluded", "tokens", "seconds"]
     assert list(found["receipt"]) == RECEIPT
@@ -124,7 +125,7 @@ def test_a_price_that_is_not_known_is_null_and_one_that_is_is_exact(call, record
     assert Decimal(paid["dollars"]) == exact / 1_000_000 + Decimal("0.001") * paid["requests"]
     assert "E" not in paid["dollars"]
     out = call("ask", QUESTION, "--model", spec, "--price", price).out
-    assert labels(out)["price"] == f"${Decimal(paid['dollars']).normalize():f}"
+    assert labels(out)["price"] == f"${Decimal(paid['dollars']).normalize():f} (user)"
 
 
 def test_a_dollar_budget_without_a_price_is_an_error_before_anything_is_asked(call, record):

@@ -153,6 +153,8 @@ def test_prices_are_read_exactly():
         "dollars_per_million_generated_tokens": "0.4",
         "dollars_per_million_cached_tokens": "0.01",
         "dollars_per_request": "0.002",
+        "dollars_per_hour": "0",
+        "source": "",
     }
     assert prices_from(None) is None
 

@@ -26,7 +26,7 @@ Model = Annotated[
     str | None,
     typer.Option(
         metavar="SPEC",
-        help="vllm:NAME, vllm-lockstep:NAME, replay:FILE, or the name or folder of a model for vLLM.",
+        help="vllm:NAME, openai:MODEL@URL, transformers:NAME, replay:FILE, or the name or folder of a model for vLLM.",
         show_default="the catalogue's small model, pulled on first use",
     ),
 ]
@@ -85,14 +85,24 @@ def ask(
         ),
     ] = 0,
     seed: Annotated[int, typer.Option(metavar="N", help="Of the strategy's choices and of the engine.")] = 0,
-    price: Annotated[
+    prices: Annotated[
         str | None,
         typer.Option(
+            "--prices",
+            "--price",
             metavar="PRICES",
-            help="Dollars per million tokens, prompt=0.1,generated=0.4[,cached=0.02][,request=DOLLARS EACH].",
+            help="genai:PROVIDER/MODEL, or dollars per million tokens, prompt=0.1,generated=0.4[,cached=0.02], "
+            "each request=, and per hour= of the whole engine.",
             show_default="the model card's, else unknown",
         ),
     ] = None,
+    reconcile: Annotated[
+        bool,
+        typer.Option(
+            "--reconcile",
+            help="Compare the receipt with the engine's own counters, on stderr; exit code 1 if they differ.",
+        ),
+    ] = False,
     save: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Append the run to this run file.", dir_okay=False)
     ] = None,
@@ -119,7 +129,8 @@ def ask(
         form=form,
         speculate=speculate,
         seed=seed,
-        price=price,
+        prices=prices,
+        reconcile=reconcile,
         save=save,
         show_thoughts=show_thoughts,
         as_json=as_json,
@@ -167,6 +178,28 @@ def list_parts(
     from thinkctl.cli.lists import print_list
 
     print_list(kind, as_json=as_json)
+
+
+@app.command()
+def doctor(
+    spec: Annotated[
+        str,
+        typer.Argument(
+            metavar="SPEC", help="The engine: openai:MODEL@URL, vllm:NAME, transformers:NAME, ..."
+        ),
+    ],
+    *,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """See what an engine really honours.
+
+    Usage in streams, limits, exact continuation, log-probabilities, whether it stops when it is left, caching and
+    more: each asked for with a short generation, and counted. Takes about fifteen of them.
+    """
+    from thinkctl.cli.doctor import doctor as run
+
+    run(spec, as_json=as_json, quiet=quiet)
 
 
 def _add_models() -> None:

@@ -6,7 +6,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import final
+from typing import TYPE_CHECKING, Any, final
+
+import typer
 
 from thinkctl.cli.live import View
 from thinkctl.cli.opening import open_engine, running, spec_from, to_the_end
@@ -18,13 +20,16 @@ from thinkctl.cli.options import (
     selector_from,
     strategy_from,
 )
-from thinkctl.cli.output import json_of, print_json, print_run
-from thinkctl.cli.show import showing
+from thinkctl.cli.output import json_of, print_json, print_run, reconciliation_of
+from thinkctl.cli.show import say, showing
 from thinkctl.controller import Controller
 from thinkctl.errors import ConfigurationError, EngineUnavailable
 from thinkctl.protocols import Engine, Selector, StoppingPolicy, Strategy
 from thinkctl.runfile import RunFile
-from thinkctl.types import Budget, Prices, Problem, Run
+from thinkctl.types import Budget, EngineCounters, Prices, Problem, Run
+
+if TYPE_CHECKING:
+    from thinkctl.testing.reconcile import Reconciliation
 
 __all__ = ["ask"]
 
@@ -43,6 +48,7 @@ class _Plan:
     prices: Prices | None
     speculate: int
     seed: int
+    reconcile: bool
 
 
 def ask(
@@ -56,7 +62,8 @@ def ask(
     form: str,
     speculate: int,
     seed: int,
-    price: str | None,
+    prices: str | None,
+    reconcile: bool,
     save: Path | None,
     show_thoughts: bool,
     as_json: bool,
@@ -70,15 +77,17 @@ def ask(
         strategy=strategy_from(strategy),
         policy=policy_from(policy),
         selector=selector_from(selector),
-        prices=prices_from(price),
+        prices=prices_from(prices),
         speculate=speculate,
         seed=seed,
+        reconcile=reconcile,
     )
     engine = open_engine(spec_from(model), seed=seed)
     died: EngineUnavailable | None = None
+    compared: Reconciliation | None = None
     with _saving(save, engine) as file:
         try:
-            run = to_the_end(_solve(engine, plan, quiet=quiet))
+            run, compared = to_the_end(_solve(engine, plan, quiet=quiet))
         except EngineUnavailable as error:
             if error.run is None or not error.run.samples:
                 raise
@@ -86,11 +95,29 @@ def ask(
         if file is not None:
             file.append(run)
     if as_json:
-        print_json(json_of(run, engine.card.name, texts=show_thoughts))
+        print_json(
+            json_of(run, engine.card.name, texts=show_thoughts) | _compared(compared, wanted=reconcile)
+        )
     else:
         print_run(run, thoughts=show_thoughts)
     if died is not None:
         raise died
+    if compared is not None:
+        _report(compared)
+
+
+def _compared(found: Reconciliation | None, *, wanted: bool) -> dict[str, Any]:
+    return {"reconciliation": None if found is None else reconciliation_of(found)} if wanted else {}
+
+
+def _report(found: Reconciliation) -> None:
+    """Say how the receipt compares with the counters; where they differ, exit with 1."""
+    if found.agrees:
+        say(str(found))
+        return
+    *table, verdict = str(found).splitlines()
+    say("\n".join([*table, f"error: {verdict}"]))
+    raise typer.Exit(1)
 
 
 @contextmanager
@@ -109,8 +136,9 @@ def _saving(path: Path | None, engine: Engine) -> Iterator[RunFile | None]:
         yield file
 
 
-async def _solve(engine: Engine, plan: _Plan, *, quiet: bool) -> Run:
+async def _solve(engine: Engine, plan: _Plan, *, quiet: bool) -> tuple[Run, Reconciliation | None]:
     async with running(engine, quiet=quiet):
+        before = await _counted(engine) if plan.reconcile else None
         controller = Controller(
             engine,
             plan.strategy,
@@ -122,4 +150,17 @@ async def _solve(engine: Engine, plan: _Plan, *, quiet: bool) -> Run:
         allowed = getattr(plan.strategy, "n", None)
         view = View(title=f"{engine.card.name} · {plan.title}", budget=plan.budget, allowed=allowed)
         with showing([view], lambda text: len(engine.tokenizer.encode(text)), quiet=quiet) as board:
-            return await board.follow(0, controller.stream(plan.problem, plan.budget, seed=plan.seed))
+            run = await board.follow(0, controller.stream(plan.problem, plan.budget, seed=plan.seed))
+        if before is None:
+            return run, None
+        from thinkctl.testing.reconcile import reconcile
+
+        return run, reconcile(before, await _counted(engine), run.receipt)
+
+
+async def _counted(engine: Engine) -> EngineCounters:
+    """Return what an engine counted; one that died meanwhile tells nothing, and the answer is kept."""
+    try:
+        return await engine.counters()
+    except EngineUnavailable:
+        return EngineCounters()

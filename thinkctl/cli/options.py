@@ -8,6 +8,7 @@ from typing import Final
 from thinkctl import registry
 from thinkctl.answers import form
 from thinkctl.errors import ConfigurationError
+from thinkctl.pricing import prices_for
 from thinkctl.protocols import Selector, StoppingPolicy, Strategy
 from thinkctl.types import Budget, Prices, Problem
 
@@ -29,7 +30,11 @@ _PRICES: Final = {
     "generated": "dollars_per_million_generated_tokens",
     "cached": "dollars_per_million_cached_tokens",
     "request": "dollars_per_request",
+    "hour": "dollars_per_hour",
 }
+
+_LIST: Final = "genai:"
+"""What stands before a name in the price list of genai-prices."""
 
 
 def problem_from(question: str, form_name: str) -> Problem:
@@ -70,19 +75,27 @@ def selector_from(text: str | None) -> Selector | None:
 
 
 def prices_from(text: str | None) -> Prices | None:
-    """Read ``prompt=0.1,generated=0.4``, dollars per million tokens; ``request`` is dollars each."""
+    """Read ``genai:PROVIDER/MODEL``, or ``prompt=0.1,generated=0.4``, dollars per million tokens.
+
+    ``request`` is dollars each, ``hour`` dollars for the whole engine; with an hour tokens may be free.
+    """
     if text is None:
         return None
+    if text.strip().startswith(_LIST):
+        return _listed(text.strip().removeprefix(_LIST).strip())
     given: dict[str, str] = {}
     for item in text.split(","):
         name, equals, value = (piece.strip() for piece in item.partition("="))
         if not equals or name not in _PRICES:
             raise ConfigurationError(
-                f"price item {item.strip()!r} is not understood; write NAME=DOLLARS with one of {', '.join(_PRICES)}"
+                f"price item {item.strip()!r} is not understood; write NAME=DOLLARS with one of {', '.join(_PRICES)}, "
+                f"or {_LIST}PROVIDER/MODEL"
             )
         if name in given:
             raise ConfigurationError(f"the price names {name!r} twice; give it once")
         given[name] = value
+    if "hour" in given and not {"prompt", "generated"} & given.keys():
+        given |= {"prompt": "0", "generated": "0"}
     missing = [name for name in ("prompt", "generated") if name not in given]
     if missing:
         raise ConfigurationError(
@@ -90,6 +103,16 @@ def prices_from(text: str | None) -> Prices | None:
             "write for instance prompt=0.1,generated=0.4"
         )
     return _checked(given)
+
+
+def _listed(name: str) -> Prices:
+    found = prices_for(name)
+    if found is None:
+        raise ConfigurationError(
+            f"the price list has no prices for {name!r}; write PROVIDER/MODEL as genai-prices names them, "
+            "or numbers, for instance prompt=0.1,generated=0.4"
+        )
+    return found
 
 
 def _checked(given: dict[str, str]) -> Prices:

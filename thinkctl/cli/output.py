@@ -5,15 +5,28 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from thinkctl.cli.text import amount, clean, dollars, one_line, plural, seconds
 from thinkctl.types import Receipt, ReceiptLine, Run, Sample, StopReason, Usage
 
-__all__ = ["json_of", "lines_of", "print_json", "print_run", "receipt_of", "samples_of", "tokens_in_words"]
+if TYPE_CHECKING:
+    from thinkctl.testing.reconcile import Reconciliation
+
+__all__ = [
+    "json_of",
+    "lines_of",
+    "print_json",
+    "print_run",
+    "receipt_of",
+    "reconciliation_of",
+    "samples_of",
+    "tokens_in_words",
+]
 
 _LABEL: Final = 12
 """Cells of the labels in front of a result's lines."""
+_KINDS: Final = ("generated_tokens", "prompt_tokens", "cached_tokens")
 _STOPPED: Final = {
     StopReason.DONE: "done",
     StopReason.POLICY: "by the policy",
@@ -48,6 +61,7 @@ def json_of(run: Run, model: str, *, texts: bool = False) -> dict[str, Any]:
         "strategy": run.strategy,
         "policy": run.policy,
         "selector": run.selector,
+        "prices": {each.model: each.prices.model_dump(mode="json") for each in run.prices},
     }
 
 
@@ -111,6 +125,18 @@ def _line(line: ReceiptLine) -> dict[str, Any]:
     }
 
 
+def reconciliation_of(found: Reconciliation) -> dict[str, Any]:
+    """Return a comparison of a receipt with the counters as plain data; ``None`` is what a side does not tell."""
+    return {
+        "exact": found.exact,
+        "agrees": found.agrees,
+        **{
+            name: {"engine": row.counted, "receipt": row.billed, "difference": row.difference}
+            for name, row in zip(_KINDS, found.rows, strict=True)
+        },
+    }
+
+
 def print_json(value: Mapping[str, Any] | list[Any]) -> None:
     """Write one JSON value on stdout, in ASCII, so that no terminal or locale can spoil it."""
     print(json.dumps(value, indent=2, allow_nan=False))  # noqa: T201 - this is the command line
@@ -140,8 +166,14 @@ def lines_of(run: Run) -> list[tuple[str, str]]:
             f"{amount(receipt.prompt_tokens)} tokens, {amount(receipt.cached_tokens)} of them cached",
         ),
         ("time", f"{seconds(receipt.seconds)}{of_time}"),
-        ("price", f"{dollars(receipt.dollars)}{of_price}"),
+        ("price", f"{dollars(receipt.dollars)}{of_price}{_priced_by(run)}"),
     ]
+
+
+def _priced_by(run: Run) -> str:
+    """Return whose prices they are, in brackets; nothing where the price is not known."""
+    sources = dict.fromkeys(each.prices.source for each in run.prices if each.prices.source)
+    return f" ({one_line('; '.join(sources))})" if sources and run.receipt.dollars is not None else ""
 
 
 def tokens_in_words(usage: Usage) -> str:

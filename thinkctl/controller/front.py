@@ -4,16 +4,30 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import final
 
 from thinkctl.controller.background import run_in_background
 from thinkctl.controller.ledger import Ledger
 from thinkctl.controller.loop import Loop
 from thinkctl.controller.purse import current_ledger
+from thinkctl.controller.rent import Rent
 from thinkctl.controller.setup import Setup
-from thinkctl.errors import ConfigurationError
+from thinkctl.errors import ConfigurationError, EngineUnavailable
 from thinkctl.protocols import Engine, Selector, StoppingPolicy, Strategy, Verifier
-from thinkctl.types import Budget, Event, Finished, Prices, Problem, Run
+from thinkctl.types import (
+    Budget,
+    Event,
+    Finished,
+    History,
+    Prices,
+    Problem,
+    Receipt,
+    Run,
+    StopReason,
+    spec_of,
+)
+from thinkctl.types.run import ModelPrices
 
 __all__ = ["Controller"]
 
@@ -30,7 +44,8 @@ class Controller:
         policy: When to stop; ``None`` never stops early.
         selector: Which answer wins; the strategy's own where none is given.
         verifier: Judges every finished sample; what it generates is on the bill and inside the wall.
-        prices: Dollars for tokens, for all models or by model name, instead of those of the model cards.
+        prices: Dollars for tokens, requests and hours, for all models or by model name, instead of those of the
+            model cards.
         speculate: Samples to run beyond those that are free: 0 spends the fewest tokens, more saves time.
         decide_every: Tokens of one sample after which the policy is asked again; completions always ask.
         usual_tokens: Tokens that a sample is expected to need as long as none has finished. With a tight
@@ -73,6 +88,9 @@ class Controller:
             speculate=speculate,
             decide_every=decide_every,
             usual_tokens=usual_tokens,
+        )
+        self._prices = tuple(
+            ModelPrices(name, each) for name, each in self._setup.prices.items() if each is not None
         )
 
     async def solve(self, problem: Problem | str, budget: Budget | None = None, *, seed: int = 0) -> Run:
@@ -156,14 +174,38 @@ class Controller:
     ) -> Run:
         for engine in self._setup.engines.values():
             await engine.start()
-        now = asyncio.get_running_loop().time()
-        ledger = Ledger(budget or _NO_LIMITS, now=now, parent=parent)
-        if ledger.counts_dollars:
+        clock = asyncio.get_running_loop().time
+        limits = budget or _NO_LIMITS
+        if limits.dollars is not None or (parent is not None and parent.counts_dollars):
             self._check_prices()
+        rent = Rent(limits, self._setup.prices, now=clock(), parent=parent)
         try:
-            return await Loop(self._setup, Problem.of(problem), ledger, seed=seed, sink=sink).run()
+            if rent.short:
+                return self._not_asked(Problem.of(problem), limits, seed, rent.short)
+            loop = Loop(self._setup, Problem.of(problem), rent.ledger, seed=seed, sink=sink)
+            return replace(rent.settled(await loop.run()), prices=self._prices)
+        except EngineUnavailable as error:
+            if error.run is not None:
+                error.run = replace(rent.settled(error.run), prices=self._prices)
+            raise
         finally:
-            ledger.leave()
+            rent.close(clock())
+
+    def _not_asked(self, problem: Problem, limits: Budget, seed: int, why: str) -> Run:
+        """Return the run of a problem that nothing could be asked about for want of dollars."""
+        policy = self._setup.policy
+        return Run(
+            history=History(problem, limits, seed=seed, walled=True),
+            answer=None,
+            confidence=None,
+            stop=StopReason.DOLLARS,
+            why=why,
+            receipt=Receipt(),
+            strategy=spec_of(self._setup.strategy),
+            policy=None if policy is None else spec_of(policy),
+            selector=spec_of(self._setup.selector),
+            prices=self._prices,
+        )
 
     def _check_prices(self) -> None:
         unknown = [name for name, prices in self._setup.prices.items() if prices is None]
@@ -192,7 +234,12 @@ async def _aborted(tasks: Sequence[asyncio.Task[Run]]) -> None:
 
 
 def _price_of(name: str, engine: Engine, prices: Prices | Mapping[str, Prices] | None) -> Prices | None:
-    if isinstance(prices, Prices):
-        return prices
-    given = prices.get(name) if prices is not None else None
-    return given if given is not None else engine.card.prices
+    """Return the prices of a model; what does not say where it comes from is the user's or the card's."""
+    given = prices if prices is None or isinstance(prices, Prices) else prices.get(name)
+    if given is not None:
+        return _named(given, "user")
+    return None if engine.card.prices is None else _named(engine.card.prices, "model card")
+
+
+def _named(prices: Prices, source: str) -> Prices:
+    return prices if prices.source else prices.model_copy(update={"source": source})

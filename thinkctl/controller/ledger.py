@@ -264,6 +264,11 @@ class Ledger:
             grant.release()
             self._spend(ReceiptLine(role, model, usage, price(usage, prices)), overshoot)
 
+    def charge(self, line: ReceiptLine) -> None:
+        """Write on the bill what no grant was for."""
+        with self.lock:
+            self._spend(line, 0)
+
     def _spend(self, line: ReceiptLine, overshoot: int) -> None:
         self.overshoot += overshoot
         spent = Need(line.usage.generated_tokens, line.dollars or _NO_DOLLARS, line.usage.requests)

@@ -7,15 +7,20 @@ from typing import Annotated, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from thinkctl.types.usage import EXACT
+
 __all__ = ["Dimensions", "ModelCard", "Prices", "ThinkingMarks"]
 
 Dollars = Annotated[Decimal, Field(ge=0)]
 
 
 class Prices(BaseModel):
-    """What a model's tokens cost. A price that is not known is ``None``, never 0.
+    """What a model costs. A price that is not known is ``None``, never 0.
 
     Cached prompt tokens cost ``dollars_per_million_cached_tokens`` where it is given, else the prompt price.
+    ``dollars_per_hour`` is for the whole engine, all its GPUs together, and for every second of a run from the
+    call to the answer, whether it generates or waits. ``source`` says where the numbers come from, and in which
+    version; runs keep it.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
@@ -24,6 +29,20 @@ class Prices(BaseModel):
     dollars_per_million_generated_tokens: Dollars
     dollars_per_million_cached_tokens: Dollars | None = None
     dollars_per_request: Dollars = Decimal(0)
+    dollars_per_hour: Dollars = Decimal(0)
+    source: str = ""
+
+    @classmethod
+    def per_gpu_hour(cls, dollars: Decimal | int | str, *, gpus: int = 1) -> Self:
+        """Return the prices of an engine of one's own on so many GPUs: tokens cost nothing beside the hours.
+
+        ``dollars`` are for one GPU and hour. Raises a pydantic ``ValidationError`` for a negative price.
+        """
+        return cls(
+            dollars_per_million_prompt_tokens=Decimal(0),
+            dollars_per_million_generated_tokens=Decimal(0),
+            dollars_per_hour=EXACT.multiply(Decimal(dollars), gpus),
+        )
 
 
 class ThinkingMarks(BaseModel):

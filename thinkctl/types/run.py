@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from thinkctl.types.card import Prices
 from thinkctl.types.decision import Decision
 from thinkctl.types.history import History
 from thinkctl.types.sample import Answer, Sample
@@ -16,6 +17,7 @@ __all__ = [
     "Decided",
     "Event",
     "Finished",
+    "ModelPrices",
     "Note",
     "Run",
     "SampleFinished",
@@ -53,11 +55,20 @@ class Note:
 
 
 @dataclass(frozen=True, slots=True)
+class ModelPrices:
+    """The prices that a model was billed at; ``prices.source`` names them and their version."""
+
+    model: str
+    prices: Prices
+
+
+@dataclass(frozen=True, slots=True)
 class Run:
     """The finished history with answer, stop reason and receipt; one line of a run file.
 
     ``confidence`` in [0, 1] is the policy's for the answer, or the answer's share of the votes where the
     policy has none; ``None`` without an answer. ``strategy``, ``policy`` and ``selector`` are specs.
+    ``prices`` are those of every model whose price was known, used or not; empty where none was.
     """
 
     history: History
@@ -70,6 +81,7 @@ class Run:
     policy: Mapping[str, object] | None = None
     selector: Mapping[str, object] | None = None
     notes: tuple[Note, ...] = ()
+    prices: tuple[ModelPrices, ...] = ()
 
     @property
     def samples(self) -> tuple[Sample, ...]:

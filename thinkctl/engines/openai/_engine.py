@@ -8,14 +8,14 @@ import os
 import uuid
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Final, Literal, Self, final
+from typing import Any, Final, Literal, final
 from urllib.parse import urlsplit
 from weakref import WeakKeyDictionary, WeakSet
 
 import httpx2 as httpx
 import openai
 
+from thinkctl.engines.life import LiveEngine
 from thinkctl.engines.openai._failures import explained
 from thinkctl.engines.openai._guard import guard
 from thinkctl.engines.openai._metrics import counters_from
@@ -44,7 +44,7 @@ _LOOK_AGAIN: Final = 0.02
 
 
 @final
-class OpenAIEngine:
+class OpenAIEngine(LiveEngine):
     """An engine around a server that speaks OpenAI's protocol. Its first stream looks at the server, or ``start``.
 
     Where the server is vLLM's and the model's tokenizer is at hand, prompts and samples are token ids and
@@ -239,17 +239,6 @@ class OpenAIEngine:
         client = self._clients.pop(asyncio.get_running_loop(), None)
         if client is not None:
             await client.close()
-
-    async def __aenter__(self) -> Self:
-        """Look at the server."""
-        await self.start()
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Let go of the connections."""
-        await self.aclose()
 
     # ------------------------------------------------------------------------------- for its streams
     def check(self, prompt: Sequence[int], spec: GenerationSpec) -> None:

@@ -6,15 +6,16 @@ import asyncio
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Final, Self, final
+from typing import TYPE_CHECKING, Any, Final, final
 
 import openai
 import stamina
 
-from thinkctl.engines.intake import Intake, Piece
+from thinkctl.engines.intake import Piece
+from thinkctl.engines.life import LiveStream
 from thinkctl.engines.openai._failures import explained, worth_another_try
 from thinkctl.errors import RequestFailed
-from thinkctl.types import Delta, Finish, GenerationSpec, StreamUsage
+from thinkctl.types import Finish, GenerationSpec, StreamUsage
 
 if TYPE_CHECKING:
     from thinkctl.engines.openai._engine import OpenAIEngine
@@ -30,19 +31,15 @@ _TELL_AGAIN: Final = 0.1
 
 
 @final
-class ServerStream:
-    """It is its own iterator. A task of its own reads, so that waiting may be cancelled and nothing is lost."""
+class ServerStream(LiveStream):
+    """A task of its own opens and reads the answer to a request."""
 
     def __init__(self, engine: OpenAIEngine, prompt: tuple[int, ...], spec: GenerationSpec, key: str) -> None:
+        super().__init__()
         self._engine = engine
         self._prompt = prompt
         self._spec = spec
         self._key = key
-        self._intake = Intake()
-        self._news = asyncio.Event()
-        self._task: asyncio.Task[None] | None = None
-        self._closing: asyncio.Task[StreamUsage] | None = None
-        self._usage: StreamUsage | None = None
         self._route: Route | None = None
         self._reader: Reader | None = None
         self._requests = 0
@@ -50,58 +47,24 @@ class ServerStream:
         self._told_to_stop = False
         self._ended = False
 
-    def __aiter__(self) -> Self:
-        """Iterate over what is still to come."""
-        return self
-
-    async def __anext__(self) -> Delta:
-        """Wait for the next delta. The first wait sends the request."""
-        while self._closing is None and self._usage is None:
-            if (delta := self._intake.take()) is not None:
-                return delta
-            if self._intake.error is not None:
-                raise self._intake.error
-            if self._intake.exhausted:
-                break
-            if self._task is None:
-                self._task = asyncio.create_task(self._run())
-                self._engine.live.add(self)
-            self._news.clear()
-            await self._news.wait()
-        raise StopAsyncIteration
-
     async def force(self, token_ids: Sequence[int]) -> bool:
         """Say that a running stream cannot be made to emit anything over HTTP."""
         return False
 
-    async def close(self) -> StreamUsage:
-        """Stop now and return what was used. Cancelling the wait does not undo the stop."""
-        if self._usage is None and self._task is None:
-            self._usage = StreamUsage()
-        if self._usage is not None:
-            return self._usage
-        self._closing = self._closing or asyncio.create_task(self._finish())
-        usage = await asyncio.shield(self._closing)
-        self._usage = usage
-        return usage
-
-    def fail(self, error: Exception) -> None:
-        """End with an error, unless it has ended already."""
-        if not self._intake.ended:
-            self._intake.error = error
-        self._news.set()
-
     # ------------------------------------------------------------------------------------------- reading
-    async def _run(self) -> None:
+    async def _begin(self) -> None:
+        self._engine.live.add(self)
         try:
             await self._engine.start()
             self._engine.check(self._prompt, self._spec)
             self._route = self._engine.route
             body, self._reader = self._route.ask(self._prompt, self._spec, self._key)
             await self._read(self._reader, await self._open(self._route.path, body))
-        except Exception as error:  # noqa: BLE001 - what nobody expected is raised where the stream is read
+        except Exception as error:
             known = explained(error, self._engine.where, self._requests)
-            self._intake.error = self._intake.error or known or error
+            if known is None:
+                raise
+            self.intake.error = self.intake.error or known
         finally:
             self._news.set()
 
@@ -152,11 +115,11 @@ class ServerStream:
             raise RequestFailed(
                 f"{self._engine.where} broke off after {reader.arrived} tokens without saying why"
             )
-        self._intake.put(Piece(finish=finish, cached=reader.usage.cached))
+        self.intake.put(Piece(finish=finish, cached=reader.usage.cached))
 
     def _put(self, piece: Piece, reader: Reader) -> Finish | None:
         """Keep what was asked for; the finish is told when the server has said what it used."""
-        room = self._spec.max_tokens - self._intake.arrived
+        room = self._spec.max_tokens - self.intake.arrived
         if len(piece.token_ids) > room:
             piece = replace(
                 piece,
@@ -164,22 +127,17 @@ class ServerStream:
                 logprobs=None if piece.logprobs is None else piece.logprobs[:room],
                 finish=Finish.LENGTH,
             )
-        self._intake.put(replace(piece, finish=None))
+        self.intake.put(replace(piece, finish=None))
         self._news.set()
         return piece.finish
 
     # ------------------------------------------------------------------------------------------- ending
-    async def _finish(self) -> StreamUsage:
-        self._news.set()
-        task = self._task
-        assert task is not None
-        if not task.done():
+    async def _finish(self, work: asyncio.Task[None] | None) -> StreamUsage:
+        if work is not None and not work.done():
             if self._accepted and self._route is not None and self._route.abortable:
-                await self._stop_by_name(task)
-            task.cancel()
-            await asyncio.wait({task})
-        if not task.cancelled():
-            task.exception()  # who reads the stream is told; who closes it only wants the bill
+                await self._stop_by_name(work)
+            work.cancel()
+            await asyncio.wait({work})
         self._engine.live.discard(self)
         return self._bill()
 
@@ -192,7 +150,7 @@ class ServerStream:
                     await asyncio.wait({task}, timeout=_TELL_AGAIN)
 
     def _bill(self) -> StreamUsage:
-        reader, intake = self._reader, self._intake
+        reader, intake = self._reader, self.intake
         if reader is None or not self._accepted:
             return StreamUsage(requests=self._requests)
         said, arrived, most = reader.usage, reader.arrived, self._spec.max_tokens

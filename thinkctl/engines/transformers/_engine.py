@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Final, Self, final
+from typing import Any, Final, final
 from weakref import WeakSet
 
-from thinkctl.engines.intake import Intake, Piece
+from thinkctl.engines.intake import Piece
+from thinkctl.engines.life import LiveEngine, LiveStream
 from thinkctl.engines.tokenizer import FolderTokenizer
 from thinkctl.engines.transformers._decoder import Decoder, Row
 from thinkctl.errors import (
@@ -19,7 +19,7 @@ from thinkctl.errors import (
     RequestFailed,
     ThinkctlError,
 )
-from thinkctl.types import Capabilities, Delta, EngineCounters, GenerationSpec, ModelCard, StreamUsage
+from thinkctl.types import Capabilities, EngineCounters, GenerationSpec, ModelCard, StreamUsage
 
 __all__ = ["RowStream", "TransformersEngine"]
 
@@ -29,7 +29,7 @@ _LOGPROBS: Final = 20
 
 
 @final
-class TransformersEngine:
+class TransformersEngine(LiveEngine):
     """An engine around a model in this program, on any device that torch knows. Its first stream starts it.
 
     All streams are decoded together, one token each in a step. A stream joins after its prompt was computed,
@@ -135,17 +135,6 @@ class TransformersEngine:
         for stream in list(self._live):
             stream.fail(EngineUnavailable("the engine was closed"))
 
-    async def __aenter__(self) -> Self:
-        """Load the model."""
-        await self.start()
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Unload the model."""
-        await self.aclose()
-
     def check(self, prompt: Sequence[int], spec: GenerationSpec) -> None:
         """Refuse what cannot be computed."""
         if self._closed:
@@ -179,58 +168,24 @@ class TransformersEngine:
 
 
 @final
-class RowStream:
-    """One generation. It is its own iterator; waiting may be cancelled, only ``close`` ends the work."""
+class RowStream(LiveStream):
+    """One row of the batch."""
 
     def __init__(
         self, engine: TransformersEngine, decoder: Decoder, prompt: tuple[int, ...], spec: GenerationSpec
     ) -> None:
+        super().__init__()
         self._engine = engine
         self._decoder = decoder
         self._prompt = prompt
         self._spec = spec
-        self._intake = Intake()
-        self._news = asyncio.Event()
         self._row: Row | None = None
-        self._opening: asyncio.Task[None] | None = None
-        self._closing: asyncio.Task[StreamUsage] | None = None
-        self._usage: StreamUsage | None = None
-
-    def __aiter__(self) -> Self:
-        """Iterate over what is still to come."""
-        return self
-
-    async def __anext__(self) -> Delta:
-        """Wait for the next delta. The first wait begins the work."""
-        while self._closing is None and self._usage is None:
-            if (delta := self._intake.take()) is not None:
-                return delta
-            if self._intake.error is not None:
-                raise self._intake.error
-            if self._intake.exhausted:
-                break
-            if self._opening is None:
-                self._opening = asyncio.create_task(self._open())
-            self._news.clear()
-            await self._news.wait()
-        raise StopAsyncIteration
-
-    async def close(self) -> StreamUsage:
-        """Stop now and return what was used, to the token. Cancelling the wait does not undo the stop."""
-        if self._usage is None and self._opening is None:
-            self._usage = StreamUsage()
-        if self._usage is not None:
-            return self._usage
-        self._closing = self._closing or asyncio.create_task(self._finish())
-        usage = await asyncio.shield(self._closing)
-        self._usage = usage
-        return usage
 
     async def force(self, token_ids: Sequence[int]) -> bool:
         """Make the running stream emit these tokens next. ``False`` if it has not begun, has ended or cannot."""
         wanted, row = list(token_ids), self._row
         self._engine.check_ids(wanted, "token_ids")
-        if row is None or self._closing is not None or not 0 < len(wanted) <= _LONGEST_FORCED:
+        if row is None or self.is_closing or not 0 < len(wanted) <= _LONGEST_FORCED:
             return False
         try:
             return await asyncio.wrap_future(self._decoder.submit(lambda: self._decoder.force(row, wanted)))
@@ -239,22 +194,16 @@ class RowStream:
 
     def arrive(self, piece: Piece) -> None:
         """Take what was decoded."""
-        self._intake.put(piece)
-        if piece.error and self._intake.error is None:
-            self._intake.error = RequestFailed(piece.error)
+        self.intake.put(piece)
+        if piece.error and self.intake.error is None:
+            self.intake.error = RequestFailed(piece.error)
         self._news.set()
 
     def mark(self, first: int, count: int) -> None:
         """Take note that tokens are forced, before the first of them comes."""
-        self._intake.force(first, count)
+        self.intake.force(first, count)
 
-    def fail(self, error: Exception) -> None:
-        """End with an error, unless it has ended already."""
-        if not self._intake.ended:
-            self._intake.error = error
-        self._news.set()
-
-    async def _open(self) -> None:
+    async def _begin(self) -> None:
         try:
             await self._engine.start()
             self._engine.check(self._prompt, self._spec)
@@ -265,13 +214,12 @@ class RowStream:
         except ThinkctlError as error:
             self.fail(error)
 
-    async def _finish(self) -> StreamUsage:
-        self._news.set()
-        opening, prompt = self._opening, len(self._prompt)
-        assert opening is not None
-        if self._row is None:
-            opening.cancel()  # the model is still being loaded
-        await asyncio.wait({opening})
+    async def _finish(self, work: asyncio.Task[None] | None) -> StreamUsage:
+        prompt = len(self._prompt)
+        if work is not None:
+            if self._row is None:
+                work.cancel()  # the model is still being loaded
+            await asyncio.wait({work})
         row = self._row
         if row is None:
             return StreamUsage()
@@ -283,4 +231,4 @@ class RowStream:
             decoded, cached, begun = len(row.ids), row.cached, bool(row.ids)
         if not begun:
             return StreamUsage()
-        return StreamUsage(prompt, cached, decoded, decoded - self._intake.delivered)
+        return StreamUsage(prompt, cached, decoded, decoded - self.intake.delivered)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import itertools
 import uuid
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from types import ModuleType, TracebackType
-from typing import Any, Final, Self
+from types import ModuleType
+from typing import Any, Final
 from weakref import WeakSet
 
+from thinkctl.engines.life import LiveEngine
 from thinkctl.engines.tokenizer import FolderTokenizer
 from thinkctl.engines.vllm._settings import Facts, Settings, fit, looks_like_cpu
 from thinkctl.engines.vllm._stream import BaseStream
@@ -33,7 +34,7 @@ _BLOCK: Final = 16
 """Tokens. vLLM's default elsewhere."""
 
 
-class BaseEngine(ABC):
+class BaseEngine(LiveEngine):
     """An engine around vLLM in this program. Its first stream starts it, or ``start``.
 
     Args:
@@ -177,17 +178,6 @@ class BaseEngine(ABC):
             return dict(zip(wanted, scores, strict=True))
         finally:
             await stream.close()
-
-    async def __aenter__(self) -> Self:
-        """Start it."""
-        await self.start()
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Shut it down."""
-        await self.aclose()
 
     # ------------------------------------------------------------------------------------ what it refuses
     def _check_alive(self) -> None:
