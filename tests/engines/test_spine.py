@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -16,6 +17,7 @@ from thinkctl import (
     AdaptiveConsistency,
     Budget,
     Controller,
+    Prices,
     Run,
     SelfConsistency,
     ThinkingCap,
@@ -33,6 +35,12 @@ PROBLEMS = [
     for n in range(50)
 ]
 TOKEN_WALLS = [24, 40, 64, 100, 150]
+DOLLAR_WALLS = [Decimal(wall) for wall in ("0.05", "0.08", "0.12", "0.2", "0.3")]
+PRICES = Prices(
+    dollars_per_million_prompt_tokens=Decimal(100),
+    dollars_per_million_generated_tokens=Decimal(1000),
+    dollars_per_million_cached_tokens=Decimal(10),
+)
 TIME_WALLS = [1.0, 2.0, 3.0, 4.0, 5.0]
 CONTROLLER: dict[str, Any] = {"strategy": SelfConsistency(8), "policy": AdaptiveConsistency(0.9)}
 
@@ -107,6 +115,8 @@ class Evidence:
     token_runs: list[Run] = field(default_factory=list[Run])
     aborted: int = 0
     token_truth: EngineCounters = EngineCounters()
+    dollar_runs: list[Run] = field(default_factory=list[Run])
+    dollar_truth: EngineCounters = EngineCounters()
     time_runs: list[tuple[float, float, Run]] = field(default_factory=list[tuple[float, float, Run]])
     time_truth: EngineCounters = EngineCounters()
     capped: list[Run] = field(default_factory=list[Run])
@@ -135,6 +145,16 @@ async def tight_tokens(engine: Watched, evidence: Evidence) -> None:
             evidence.token_runs.append(run)
     evidence.token_truth = await difference(engine, before)
     evidence.aborted = engine.aborted
+
+
+async def tight_dollars(engine: Watched, evidence: Evidence) -> None:
+    before = await engine.counters()
+    controller = Controller(engine, **CONTROLLER, prices=PRICES)
+    for place, wall in enumerate(DOLLAR_WALLS):
+        problems = PROBLEMS[place :: len(DOLLAR_WALLS)]
+        async for run in controller.solve_many(problems, each=Budget(dollars=wall), at_once=10):
+            evidence.dollar_runs.append(run)
+    evidence.dollar_truth = await difference(engine, before)
 
 
 async def tight_deadlines(engine: Watched, evidence: Evidence) -> None:
@@ -188,6 +208,7 @@ def evidence(request: pytest.FixtureRequest) -> Evidence:
         try:
             await engine.start()
             await tight_tokens(engine, found)
+            await tight_dollars(engine, found)
             await tight_deadlines(engine, found)
             await capped_thoughts(engine, found)
             await cancelled(engine, found)
@@ -206,6 +227,19 @@ def test_fifty_problems_under_tight_token_walls_overshoot_by_nothing(evidence: E
     assert len(evidence.token_runs) == 50
     over = [run.receipt.generated_tokens - (run.history.budget.tokens or 0) for run in evidence.token_runs]
     assert max(over) <= 0
+
+
+def test_fifty_problems_under_tight_dollar_walls_cost_no_more(evidence: Evidence) -> None:
+    assert len(evidence.dollar_runs) == 50
+    spent = [(run.receipt.dollars, run.history.budget.dollars) for run in evidence.dollar_runs]
+    assert all(dollars is not None and wall is not None and 0 < dollars <= wall for dollars, wall in spent)
+    truth = evidence.dollar_truth
+    prompt, cached, generated = truth.prompt_tokens, truth.cached_tokens, truth.generated_tokens
+    assert None not in (prompt, cached, generated)
+    counted = (prompt or 0) * 100 + (cached or 0) * 10 + (generated or 0) * 1000
+    billed = sum((run.receipt.dollars or Decimal(0) for run in evidence.dollar_runs), Decimal(0))
+    estimated = any(run.receipt.usage.estimated for run in evidence.dollar_runs)
+    assert estimated or billed * 1_000_000 == counted
 
 
 def test_the_receipts_equal_what_the_engine_counted_aborted_streams_included(evidence: Evidence) -> None:
