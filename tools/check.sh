@@ -3,7 +3,7 @@
 # All run even when one fails; the last line is pytest's closing line, added up over its runs.
 set -uo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
-[ "$#" -gt 0 ] || set -- lint imports types docs unit pages engine wheel
+[ "$#" -gt 0 ] || set -- lint imports types docs unit worker pages engine wheel
 
 python=$PWD/.venv/bin/python
 scratch=$(mktemp -d)
@@ -26,13 +26,16 @@ check_docs() {
     NO_MKDOCS_2_WARNING=1 .venv/bin/mkdocs build --strict --quiet
 }
 check_unit() {
-    pytest --numprocesses 2 --dist worksteal -m "not engine and not gpu" --ignore=tests/pages
+    pytest --numprocesses 2 --dist worksteal -m "not engine and not gpu and not worker" --ignore=tests/pages
+}
+check_worker() {
+    pytest -m worker
 }
 check_pages() {
     # Only modules that show something are imported: others may need a heavy library.
     local showing=()
     mapfile -t showing < <(grep -Rl --include='*.py' '>>> ' thinkctl)
-    pytest -m "not engine and not gpu" --doctest-modules tests/pages "${showing[@]}"
+    pytest -m "not engine and not gpu and not worker" --doctest-modules tests/pages "${showing[@]}"
 }
 check_engine() {
     pytest -m engine

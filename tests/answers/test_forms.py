@@ -18,10 +18,11 @@ ANSWERS = {
     "code": "python\nx = 1\n```",
     "text": "yajo\n",
     "date": "05/01/2021}",
+    "math": r"\{1, \sqrt{2}\}}",
 }
 
 
-def test_there_are_eight_forms():
+def test_there_are_nine_forms():
     assert set(FORMS) == set(ANSWERS)
     assert all(form(name) is FORMS[name] and FORMS[name].name == name for name in FORMS)
 

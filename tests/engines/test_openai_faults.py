@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Coroutine
+from decimal import Decimal
 from typing import Any, TypeVar
 
 import pytest
@@ -327,10 +328,13 @@ def test_a_vote_is_right_while_a_third_of_the_requests_fail() -> None:
 
 
 def test_a_dollar_cap_is_never_passed_though_a_text_server_s_prompt_is_only_guessed() -> None:
-    prices = Prices(dollars_per_million_prompt_tokens=1, dollars_per_million_generated_tokens=2)
-    run, _ = solved(plays(*ANSWER), budget=Budget(dollars="0.0005"), n=50, prices=prices)
+    prices = Prices(
+        dollars_per_million_prompt_tokens=Decimal(1), dollars_per_million_generated_tokens=Decimal(2)
+    )
+    cap = Decimal("0.0005")
+    run, _ = solved(plays(*ANSWER), budget=Budget(dollars=cap), n=50, prices=prices)
     assert run.receipt.dollars is not None
-    assert 0 < run.receipt.dollars <= run.history.budget.dollars
+    assert 0 < run.receipt.dollars <= cap
     assert run.answer is not None
 
 
@@ -373,4 +377,27 @@ def test_with_vllm_the_last_message_is_gone_on_with() -> None:
     assert (asked["continue_final_message"], asked["add_generation_prompt"]) == (True, False)
     assert asked["messages"][-1]["role"] == "assistant"
     assert asked["messages"][-1]["content"].endswith("The final answer is \\boxed{")
+    assert run.answer is not None
+
+
+# -- accelerators ------------------------------------------------------------------------------------------------
+
+
+def test_a_native_thinking_budget_is_sent_along_and_held_by_us_where_it_is_ignored() -> None:
+    thinks = plays(*[delta("so ")] * 5, delta(finish="length"), usage(5))
+    concludes = plays(delta("4}"), delta(finish="stop"), usage(1))
+    run, server = solved(
+        thinks,
+        concludes,
+        budget=Budget(tokens=200, thinking_tokens=5),
+        native_thinking=True,
+        effort="low",
+        extra={"service_tier": "flex"},
+        omit=["top_p"],
+    )
+    first = server.asked[0]
+    assert (first["thinking_token_budget"], first["max_tokens"], first["reasoning_effort"]) == (5, 5, "low")
+    assert first["service_tier"] == "flex"
+    assert "top_p" not in first
+    assert [sample.thinking_tokens for sample in run.samples] == [5]
     assert run.answer is not None

@@ -4,10 +4,11 @@ A :class:`Form` says which kind of answer is expected. Its ``extract`` finds the
 its ``key`` maps every spelling of one value to one string, its ``closed`` says when a forced answer is
 finished.
 
-Equality that needs algebra is decided elsewhere: a computer algebra system compares the *keys* of a
-question's different answers and joins their votes; nothing here changes for it.
+Equality that needs algebra is decided apart from that, by :func:`equal`, :func:`canonical` and :func:`classes`: a
+computer algebra system, in processes that can be killed, compares what exact rules leave open.
 """
 
+from thinkctl.answers.equality import Equality, canonical, classes, equal, equal_async
 from thinkctl.answers.forms import FORMS, Form, form
 
-__all__ = ["FORMS", "Form", "form"]
+__all__ = ["FORMS", "Equality", "Form", "canonical", "classes", "equal", "equal_async", "form"]

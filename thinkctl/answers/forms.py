@@ -14,6 +14,7 @@ from thinkctl.answers.fences import closes_block, last_block
 from thinkctl.answers.json_values import closes_json, json_key, last_json
 from thinkctl.answers.keys import code_key, date_key, math_key, text_key
 from thinkctl.answers.statements import FINAL_ANSWER
+from thinkctl.answers.symbols import structure_key
 
 __all__ = ["FORMS", "Form", "form"]
 
@@ -52,6 +53,7 @@ _RULES: Final[Mapping[str, _Rules]] = MappingProxyType(
         "code": _Rules(last_block, code_key, closes_block),
         "text": _Rules(extract.free_text, text_key, _closes_line),
         "date": _Rules(extract.date, date_key, closes_box),
+        "math": _Rules(extract.boxed, structure_key, closes_box),
     }
 )
 
@@ -149,6 +151,7 @@ FORMS: Final[Mapping[str, Form]] = MappingProxyType(
                 opening=FINAL_ANSWER,
             ),
             _boxed("date", "your final answer, a date as MM/DD/YYYY,"),
+            _boxed("math", "your final answer, as mathematics in LaTeX,"),
         )
     }
 )
