@@ -338,6 +338,14 @@ def test_a_dollar_cap_is_never_passed_though_a_text_server_s_prompt_is_only_gues
     assert run.answer is not None
 
 
+def test_chunks_of_text_that_come_twice_end_in_an_answer_and_a_bill_that_is_marked() -> None:
+    twice = [delta("It "), delta("is "), delta("is "), delta("\\boxed{4}"), delta("\\boxed{4}"), *ANSWER[-2:]]
+    run, _ = solved(plays(*twice), budget=Budget(tokens=100))
+    assert run.answer is not None
+    assert run.answer.key == "4"
+    assert run.receipt.usage.estimated
+
+
 def test_text_that_is_no_text_does_no_harm() -> None:
     odd = [delta("\ud800 \x00 "), delta("\\boxed{4}"), delta(finish="stop"), usage(5)]
     run, _ = solved(plays(*odd), budget=Budget(tokens=100))

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import re
 import subprocess
 import sys
@@ -115,3 +116,19 @@ def test_the_examples_for_servers_run_against_it(served: str, example: str) -> N
         counts = re.search(r"the receipt says (\d+) tokens, the server (\d+)", done.stdout)
         assert counts is not None
         assert counts[1] == counts[2]
+
+
+def test_the_command_line_s_bill_reconciles_with_the_server(served: str) -> None:
+    command = [sys.executable, "-m", "thinkctl.cli", "ask", "What is 2+2?", "--model", f"openai:{served}"]
+    limits = ["--budget", "tokens=300", "--strategy", "self-consistency(4)"]
+    done = subprocess.run(
+        [*command, *limits, "--reconcile", "--json", "--quiet"],
+        capture_output=True,
+        check=False,
+        text=True,
+        timeout=200,
+    )
+    told = json.loads(done.stdout)
+    assert done.returncode == (0 if told["reconciliation"]["agrees"] else 1), done.stderr
+    assert told["receipt"]["generated_tokens"] <= 300
+    assert told["reconciliation"]["exact"] or told["receipt"]["estimated"], told["reconciliation"]

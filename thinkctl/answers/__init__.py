@@ -8,7 +8,17 @@ Equality that needs algebra is decided apart from that, by :func:`equal`, :func:
 computer algebra system, in processes that can be killed, compares what exact rules leave open.
 """
 
-from thinkctl.answers.equality import Equality, canonical, classes, equal, equal_async
+from thinkctl.answers.equality import Equality, canonical, canonical_async, classes, equal, equal_async
 from thinkctl.answers.forms import FORMS, Form, form
 
-__all__ = ["FORMS", "Equality", "Form", "canonical", "classes", "equal", "equal_async", "form"]
+__all__ = [
+    "FORMS",
+    "Equality",
+    "Form",
+    "canonical",
+    "canonical_async",
+    "classes",
+    "equal",
+    "equal_async",
+    "form",
+]

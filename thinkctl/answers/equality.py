@@ -30,7 +30,7 @@ from thinkctl.answers.pool import NEEDS, Reply, available, shared
 from thinkctl.answers.shapes import compare, rebuilt, shape
 from thinkctl.answers.symbols import refusal, writing
 
-__all__ = ["SECONDS", "Equality", "canonical", "classes", "equal", "equal_async"]
+__all__ = ["SECONDS", "Equality", "canonical", "canonical_async", "classes", "equal", "equal_async"]
 
 SECONDS = 2.0
 """Seconds of work after which a question of algebra is given up, if the caller says nothing else."""
@@ -127,6 +127,12 @@ def canonical(text: str, *, seconds: float = SECONDS) -> str:
         return written
     found = shape(written)
     return math_key(rebuilt(found, lambda leaf: _written(leaf, seconds)).text)
+
+
+async def canonical_async(text: str, *, seconds: float = SECONDS) -> str:
+    """Give :func:`canonical` without blocking the event loop. Cancelling it leaves the worker to its limit."""
+    loop = asyncio.get_running_loop()
+    return await loop.run_in_executor(_threads(os.getpid()), lambda: canonical(text, seconds=seconds))
 
 
 def _written(leaf: str, seconds: float) -> str:

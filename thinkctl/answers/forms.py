@@ -10,6 +10,7 @@ from typing import Final, Protocol, final
 from thinkctl.answers import extract
 from thinkctl.answers.boxes import closes_box
 from thinkctl.answers.choices import choice, choice_key
+from thinkctl.answers.equality import canonical_async
 from thinkctl.answers.fences import closes_block, last_block
 from thinkctl.answers.json_values import closes_json, json_key, last_json
 from thinkctl.answers.keys import code_key, date_key, math_key, text_key
@@ -99,6 +100,15 @@ class Form:
         Never raises and is idempotent. See :mod:`thinkctl.answers.keys` for what is equal.
         """
         return _RULES[self.name].key(answer)
+
+    @property
+    def by_algebra(self) -> bool:
+        """Whether equal answers may have different keys that only algebra finds to be one: see ``key_by_value``."""
+        return self.name == "math"
+
+    async def key_by_value(self, answer: str) -> str:
+        """Give the key that algebra finds, in a worker process; the one of ``key`` where it finds none in time."""
+        return self.key(await canonical_async(answer)) if self.by_algebra else self.key(answer)
 
     def closed(self, text: str) -> bool:
         """Say whether ``text``, generated *after* the forced cue, completes the answer, so that generation can stop."""

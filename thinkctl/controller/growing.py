@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from enum import Enum, auto
-from typing import final
+from typing import Any, final
 
 from thinkctl.answers import Form
 from thinkctl.controller.ledger import Grant
@@ -49,7 +49,7 @@ class Growing:
         self.forcing = False
         self.squeezed = False
         self.stream: Stream | None = None
-        self.judging: asyncio.Future[Verdict] | None = None
+        self.judging: asyncio.Future[Any] | None = None
         self.carry: Grant | None = None
         self.thinking_limit: int | None = request.sampling.thinking_tokens
         self.seen_tokens = 0
@@ -65,6 +65,7 @@ class Growing:
         self.finish: Finish | None = None
         self.answer: Answer | None = None
         self.verdict: Verdict | None = None
+        self.keys: dict[str, str] = {}
         self.probes: list[Probe] = []
         self.error = ""
         self._snapshot: Sample | None = None
@@ -186,7 +187,8 @@ class Growing:
         found = self.form.extract(self.said.answer_text(ended=complete), complete=complete or self.answered)
         if found is None:
             return None
-        return Answer(found, self.form.key(found), self.index, self.said.concluded_at is not None)
+        key = self.keys.get(found) or self.form.key(found)
+        return Answer(found, key, self.index, self.said.concluded_at is not None)
 
     def pardon(self) -> bool:
         """Let a sample that was cut vote after all, with an answer that it had stated; ``False`` if it had none."""

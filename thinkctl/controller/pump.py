@@ -245,11 +245,29 @@ class Pump:
     # -- the end --------------------------------------------------------------------------------------------
 
     async def _complete(self, sample: Growing, finish: Finish) -> None:
-        judged = finish in {Finish.STOP, Finish.LENGTH} and sample.order is not Order.CUT
-        if self.verifier is not None and judged:
+        whole = finish in {Finish.STOP, Finish.LENGTH}
+        if sample.form.by_algebra and whole and sample.order is not Order.CUT:
+            await self._find_key(sample, finish)
+        if self.verifier is not None and whole and sample.order is not Order.CUT:
             sample.finished(finish, self.elapsed())
             await self._judge(sample, self.verifier)
         self._end(sample, finish)
+
+    async def _find_key(self, sample: Growing, finish: Finish) -> None:
+        """Find by algebra what its answer is to be counted with; one that is cut meanwhile keeps the cheap key."""
+        sample.finished(finish, self.elapsed())
+        answer = sample.answer
+        sample.reopen()  # it is not settled before its key is there
+        if answer is None:
+            return
+        sample.judging = asyncio.ensure_future(sample.form.key_by_value(answer.text))
+        try:
+            sample.keys[answer.text] = await sample.judging
+        except asyncio.CancelledError:
+            if sample.order is not Order.CUT:
+                raise
+        finally:
+            sample.judging = None
 
     async def _judge(self, sample: Growing, verifier: Verifier) -> None:
         value = sample.snapshot()
