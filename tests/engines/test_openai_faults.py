@@ -226,7 +226,14 @@ def test_a_server_that_is_not_there_says_so() -> None:
 
 
 @pytest.mark.parametrize(
-    "busy", [answers(429, retry_after="0.05"), answers(429, retry_after_ms="20"), answers(500), answers(503)]
+    "busy",
+    [
+        answers(429),
+        answers(429, retry_after="0.05"),
+        answers(429, retry_after_ms="20"),
+        answers(500),
+        answers(503),
+    ],
 )
 def test_a_busy_server_is_asked_again_and_each_request_is_on_the_bill(busy) -> None:
     text, _, error, used, server = against(busy, plays(*ANSWER))
