@@ -3,12 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import queue
-import threading
 from collections import deque
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future
-from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, TypeVar, final
 
@@ -16,6 +12,7 @@ import torch
 from transformers import AutoModelForCausalLM
 
 from thinkctl.engines.intake import Piece
+from thinkctl.engines.owner import Owner
 from thinkctl.engines.transformers._batch import Batch, Prefixes, computed
 from thinkctl.engines.transformers._sampling import draw, logprob_of
 from thinkctl.errors import EngineUnavailable
@@ -48,18 +45,14 @@ class Row:
 
 
 @final
-class Decoder:
+class Decoder(Owner[None]):
     """Loads a model and decodes. Everything that touches the model happens in its thread."""
 
     def __init__(self, folder: str, *, dtype: str, device: str, streams: int, seed: int) -> None:
+        super().__init__("thinkctl-transformers")
         self._folder, self._dtype, self._device = folder, dtype, device
         self._streams = streams
         self._seed = seed
-        self._thread = threading.Thread(target=self._run, name="thinkctl-transformers", daemon=True)
-        self._loaded: Future[None] = Future()
-        self._inbox: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
-        self._guard = threading.Lock()
-        self._dead = ""
         self._model: Any = None
         self._ends: frozenset[int] = frozenset()
         self._waiting: deque[Row] = deque()
@@ -68,42 +61,6 @@ class Decoder:
         self._prefixes = Prefixes(_KEPT_TOKENS)
         self._generator = torch.Generator()
         self._prompt_tokens = self._cached_tokens = self._generated_tokens = 0
-
-    # ---------------------------------------------------------------------- called from any other thread
-    def started(self) -> Future[None]:
-        """Start the thread unless it was; the future is done when the model is loaded."""
-        with self._guard:
-            if self._thread.ident is None and not self._dead:
-                self._thread.start()
-        return self._loaded
-
-    def submit(self, function: Callable[[], T]) -> Future[T]:
-        """Have a function run between two steps."""
-        future: Future[T] = Future()
-
-        def run() -> None:
-            try:
-                if self._dead:
-                    raise EngineUnavailable(self._dead)
-                future.set_result(function())
-            except Exception as error:  # noqa: BLE001 - it belongs to who asked
-                future.set_exception(error)
-
-        with self._guard:
-            if self._dead:
-                future.set_exception(EngineUnavailable(self._dead))
-            else:
-                self._inbox.put(run)
-        return future
-
-    def finish(self, why: str) -> None:
-        """End the thread and wait for that."""
-        with self._guard:
-            self._dead = self._dead or why
-            runs = self._thread.ident is not None
-        if runs:
-            self._inbox.put(lambda: None)
-            self._thread.join()
 
     # --------------------------------------------------------------------------- what may be submitted
     def add(self, row: Row) -> None:
@@ -160,7 +117,7 @@ class Decoder:
                 self._load()
                 self._loaded.set_result(None)
                 while not self._dead:
-                    self._obey()
+                    self._obey(0 if self._rows or self._waiting else None)
                     if not self._dead:
                         self._step()
         except Exception as error:  # noqa: BLE001 - whatever it was, it is the engine's end
@@ -186,15 +143,6 @@ class Decoder:
         self._ends = frozenset([ends] if isinstance(ends, int) else ends or [])
         self._generator = torch.Generator(device)
         self._generator.manual_seed(self._seed)
-
-    def _obey(self) -> None:
-        """Run what was submitted; wait for something where there is nothing to decode."""
-        with suppress(queue.Empty):
-            task = self._inbox.get(block=not (self._rows or self._waiting))
-            others = self._inbox.qsize()
-            task()
-            for _ in range(others):
-                self._inbox.get_nowait()()
 
     def _step(self) -> None:
         while self._waiting and len(self._rows) < self._streams:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import queue
-import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import Future
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Final, TypeVar, final
 from weakref import ref
 
+from thinkctl.engines.owner import Owner
 from thinkctl.engines.vllm._settings import Facts, Settings, bring, first_draws, quietly
 from thinkctl.engines.vllm._stream import Settled, settled_from
 from thinkctl.engines.vllm._tally import Tally
@@ -47,7 +46,7 @@ class _Member:
 
 
 @final
-class Barrier:
+class Barrier(Owner[tuple[ModuleType, Facts]]):
     """Steps the engine when every member waits, and runs what is submitted between steps.
 
     A member that has not waited for ``patience`` seconds is left out until it waits again. Members are known
@@ -55,15 +54,11 @@ class Barrier:
     """
 
     def __init__(self, settings: Settings, patience: float) -> None:
+        super().__init__("thinkctl-vllm-lockstep")
         self._settings = settings
         self._patience = patience
-        self._thread = threading.Thread(target=self._run, name="thinkctl-vllm-lockstep", daemon=True)
-        self._loaded: Future[tuple[ModuleType, Facts]] = Future()
-        self._inbox: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
         self._members: dict[str, _Member] = {}
         self._changes = 0  # of what streams there are and which of them wait
-        self._guard = threading.Lock()
-        self._dead = ""
         self._adapter: Any = None
         self._config: Any = None
         self._llm: Any = None
@@ -71,32 +66,6 @@ class Barrier:
         self._steerable = False
 
     # ----------------------------------------------------------------------- called from any other thread
-    def started(self) -> Future[tuple[ModuleType, Facts]]:
-        """Start the thread unless it was; return what it loads."""
-        with self._guard:
-            if self._thread.ident is None and not self._dead:
-                self._thread.start()
-        return self._loaded
-
-    def submit(self, function: Callable[[], T]) -> Future[T]:
-        """Have a function run between two steps."""
-        future: Future[T] = Future()
-
-        def run() -> None:
-            try:
-                if self._dead:
-                    raise EngineUnavailable(self._dead)
-                future.set_result(function())
-            except Exception as error:  # noqa: BLE001 - it belongs to who asked
-                future.set_exception(error)
-
-        with self._guard:  # nothing may get into the inbox after it was emptied for the last time
-            if self._dead:
-                future.set_exception(EngineUnavailable(self._dead))
-            else:
-                self._inbox.put(run)
-        return future
-
     def note(self, key: str, *, waits: bool) -> None:
         """Say that a stream waits for its next token, or no longer does."""
 
@@ -110,15 +79,6 @@ class Barrier:
     def drop(self, key: str) -> None:
         """Abort a stream that nobody can read any more."""
         self._inbox.put(lambda: self._abort_all(lambda other, _: other == key))
-
-    def finish(self, why: str) -> None:
-        """End the engine and wait for that."""
-        with self._guard:
-            self._dead = self._dead or why
-            runs = self._thread.ident is not None
-        if runs:
-            self._inbox.put(lambda: None)
-            self._thread.join()
 
     # --------------------------------------------------------------------------- what may be submitted
     def add(self, stream: BaseStream, loop: asyncio.AbstractEventLoop) -> None:
@@ -210,20 +170,6 @@ class Barrier:
         self.rewind(self._settings.seed)
         self._tally.reset()
         return adapter, facts
-
-    def _obey(self, seconds: float | None = 0) -> None:
-        """Run what was submitted; wait at most so long for the first (``None``: for ever).
-
-        What is submitted meanwhile waits for the next time: who always asks again must not hold up the steps.
-        """
-        try:
-            task = self._inbox.get(block=seconds != 0, timeout=seconds or None)
-        except queue.Empty:
-            return
-        others = self._inbox.qsize()
-        task()
-        for _ in range(others):
-            self._inbox.get_nowait()()
 
     def _time_to_step(self) -> float | None:
         """Return seconds until a step is due: 0 when all wait, ``None`` while nobody does."""
