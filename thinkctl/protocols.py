@@ -21,11 +21,13 @@ from thinkctl.types import (
     ModelCard,
     Request,
     Sample,
+    Standing,
     StreamUsage,
     Verdict,
 )
 
 __all__ = [
+    "Allocation",
     "Engine",
     "Engines",
     "Selector",
@@ -145,10 +147,27 @@ class Strategy(Protocol):
 
 @runtime_checkable
 class StoppingPolicy(Protocol):
-    """Pure: whether more thinking is worth it."""
+    """Pure: whether more thinking is worth it.
+
+    A policy that reads more than votes and text says so in an attribute ``needs`` (``thinkctl.types.Needs``):
+    a controller then arranges it, or refuses the policy when it is made. Where a signal is missing all the
+    same, a policy decides nothing on it.
+    """
 
     def decide(self, history: History) -> Decision:
         """Return what to do now."""
+        ...
+
+
+@runtime_checkable
+class Allocation(Protocol):
+    """Pure: which problem of a batch the next sample is for."""
+
+    def priority(self, standing: Standing) -> float | None:
+        """Return how urgent one more sample is, higher first; ``None``: this problem needs no more.
+
+        Ties go to the problem with the fewest samples, then to the first in the batch.
+        """
         ...
 
 

@@ -10,13 +10,13 @@ from importlib.metadata import EntryPoint, entry_points
 from typing import Any, Final, Literal
 
 from thinkctl.errors import ConfigurationError, MissingExtra
-from thinkctl.protocols import Selector, StoppingPolicy, Strategy, Verifier
+from thinkctl.protocols import Allocation, Selector, StoppingPolicy, Strategy, Verifier
 from thinkctl.registry.parameters import default_of, fields_of, is_required, write
 from thinkctl.types import name_of
 
 __all__ = ["KINDS", "PROTOCOLS", "WORDS", "Description", "Kind", "describe", "kind_of", "load", "names"]
 
-Kind = Literal["strategies", "stopping", "selectors", "verifiers"]
+Kind = Literal["strategies", "stopping", "selectors", "verifiers", "allocations"]
 _OURS: Final[Mapping[Kind, Mapping[str, str]]] = {
     "strategies": {
         "chain-of-thought": "thinkctl.strategies:ChainOfThought",
@@ -37,6 +37,13 @@ _OURS: Final[Mapping[Kind, Mapping[str, str]]] = {
         "weighted-majority": "thinkctl.selectors:WeightedMajority",
     },
     "verifiers": {},
+    "allocations": {
+        "elimination": "thinkctl.stopping:Elimination",
+        "first-come": "thinkctl.stopping:FirstCome",
+        "flip-probability": "thinkctl.stopping:FlipProbability",
+        "least-confident": "thinkctl.stopping:LeastConfident",
+        "uniform": "thinkctl.stopping:Uniform",
+    },
 }
 KINDS: Final = tuple(_OURS)
 PROTOCOLS: Final[Mapping[Kind, type]] = {
@@ -44,12 +51,14 @@ PROTOCOLS: Final[Mapping[Kind, type]] = {
     "stopping": StoppingPolicy,
     "selectors": Selector,
     "verifiers": Verifier,
+    "allocations": Allocation,
 }
 WORDS: Final[Mapping[Kind, str]] = {
     "strategies": "strategy",
     "stopping": "stopping policy",
     "selectors": "selector",
     "verifiers": "verifier",
+    "allocations": "allocation",
 }
 
 

@@ -13,12 +13,12 @@ from typing import Any, Final
 from pydantic import BaseModel, ConfigDict, PydanticUserError, TypeAdapter, ValidationError
 
 from thinkctl.errors import ConfigurationError
-from thinkctl.protocols import Selector, StoppingPolicy, Strategy, Verifier
+from thinkctl.protocols import Allocation, Selector, StoppingPolicy, Strategy, Verifier
 from thinkctl.registry.names import KINDS, PROTOCOLS, WORDS, Kind, kind_of, load
 from thinkctl.registry.parameters import fields_of, hints_of, in_words, is_variadic
 from thinkctl.types import name_of
 
-__all__ = ["build", "parse", "policy", "selector", "strategy", "verifier"]
+__all__ = ["allocation", "build", "parse", "policy", "selector", "strategy", "verifier"]
 
 _LONGEST_TEXT: Final = 2_000
 _TOKEN: Final = re.compile(r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|[\d.][\w.]*|[^\W\d][\w-]*""")
@@ -42,6 +42,11 @@ def selector(what: str | Mapping[str, Any]) -> Selector:
 def verifier(what: str | Mapping[str, Any]) -> Verifier:
     """Return the verifier that a text or a spec describes; see ``build``."""
     return typing.cast("Verifier", build(what, "verifiers"))
+
+
+def allocation(what: str | Mapping[str, Any]) -> Allocation:
+    """Return the allocation that a text or a spec describes; see ``build``."""
+    return typing.cast("Allocation", build(what, "allocations"))
 
 
 def build(what: str | Mapping[str, Any], kind: Kind | None = None) -> Any:

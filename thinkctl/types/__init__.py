@@ -6,7 +6,7 @@ lives on the hot path is a frozen dataclass with slots.
 
 from thinkctl.types.budget import DEFAULT_ANSWER_TOKENS, Budget
 from thinkctl.types.card import Dimensions, ModelCard, Prices, ThinkingMarks
-from thinkctl.types.decision import Decision, ProbeRequest
+from thinkctl.types.decision import Decision, Needs, ProbeRequest, needs_of
 from thinkctl.types.engine import Capabilities, Delta, Finish, GenerationSpec, TokenLogprob
 from thinkctl.types.history import History
 from thinkctl.types.problem import Message, Problem, Request, Sampling
@@ -20,11 +20,13 @@ from thinkctl.types.run import (
     Run,
     SampleFinished,
     SampleStarted,
+    Shadow,
     StopReason,
     Thought,
 )
 from thinkctl.types.sample import Answer, Origin, Probe, Sample, Segment, Verdict
 from thinkctl.types.spec import name_of, spec_of
+from thinkctl.types.standing import Standing
 from thinkctl.types.usage import EngineCounters, Receipt, ReceiptLine, Role, StreamUsage, Usage
 
 __all__ = [
@@ -46,6 +48,7 @@ __all__ = [
     "Message",
     "ModelCard",
     "ModelPrices",
+    "Needs",
     "Note",
     "Origin",
     "Prices",
@@ -62,6 +65,8 @@ __all__ = [
     "SampleStarted",
     "Sampling",
     "Segment",
+    "Shadow",
+    "Standing",
     "StopReason",
     "StreamUsage",
     "ThinkingMarks",
@@ -70,5 +75,6 @@ __all__ = [
     "Usage",
     "Verdict",
     "name_of",
+    "needs_of",
     "spec_of",
 ]

@@ -22,6 +22,7 @@ __all__ = [
     "Run",
     "SampleFinished",
     "SampleStarted",
+    "Shadow",
     "StopReason",
     "Thought",
 ]
@@ -63,12 +64,37 @@ class ModelPrices:
 
 
 @dataclass(frozen=True, slots=True)
+class Shadow:
+    """What a policy that only watched would have made of a run; nothing of it was done.
+
+    ``policy`` is its spec. ``stopped`` says whether it would have ended the run early, ``samples`` how many
+    samples it would have taken for how many generated ``tokens``, probes included; ``saved_tokens`` is what
+    the run spent beyond that. ``answer`` is the one that it would have given, ``changed`` whether that is
+    another value than the run's. ``unknown`` is the number of samples that it would have made conclude where
+    the recording does not tell what they would have answered: they abstain. ``error`` is set where the policy
+    failed.
+    """
+
+    policy: Mapping[str, object]
+    stopped: bool = False
+    samples: int = 0
+    tokens: int = 0
+    saved_tokens: int = 0
+    answer: Answer | None = None
+    changed: bool = False
+    unknown: int = 0
+    why: str = ""
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Run:
     """The finished history with answer, stop reason and receipt; one line of a run file.
 
     ``confidence`` in [0, 1] is the policy's for the answer, or the answer's share of the votes where the
     policy has none; ``None`` without an answer. ``strategy``, ``policy`` and ``selector`` are specs.
-    ``prices`` are those of every model whose price was known, used or not; empty where none was.
+    ``prices`` are those of every model whose price was known, used or not; empty where none was. ``shadows``
+    say what policies that only watched would have done.
     """
 
     history: History
@@ -82,6 +108,7 @@ class Run:
     selector: Mapping[str, object] | None = None
     notes: tuple[Note, ...] = ()
     prices: tuple[ModelPrices, ...] = ()
+    shadows: tuple[Shadow, ...] = ()
 
     @property
     def samples(self) -> tuple[Sample, ...]:

@@ -55,13 +55,19 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """A short fork of a running sample: what it would answer after ``at`` of its tokens."""
+    """A short fork of a running sample: what it would answer after ``at`` of its tokens.
+
+    ``forced`` is the text that was put after them, ``text`` what the model said then. A probe that failed said
+    nothing. ``forced_tokens`` is its length in tokens.
+    """
 
     at: int
     text: str
     answer: Answer | None
     logprobs: tuple[TokenLogprob, ...] | None
     usage: Usage
+    forced: str = ""
+    forced_tokens: int = 0
 
 
 @dataclass(frozen=True, slots=True)
