@@ -3,8 +3,8 @@
 A part is written as text, ``any-of(adaptive-consistency(0.95), thinking-cap(512))``, or as a spec,
 ``{"name": "self-consistency", "n": 32}``. Text is parsed, never evaluated. Our parts and those of other
 packages are entry points alike: a package adds one by declaring ``my-rule = "my_package:MyRule"`` in the
-group ``thinkctl.stopping`` (``.strategies``, ``.selectors``, ``.verifiers``, ``.allocations``); the class is then called
-``MyRule``. Our names cannot be taken over. Nothing is imported before it is asked for.
+group ``thinkctl.stopping`` (``.strategies``, ``.selectors``, ``.verifiers``, ``.allocations``); the class is then
+called ``MyRule``. Our names cannot be taken over. Nothing is imported before it is asked for.
 """
 
 from thinkctl.registry.names import KINDS, Description, Kind, describe, load, names
