@@ -12,8 +12,9 @@ from thinkctl.controller.ledger import Ledger
 from thinkctl.controller.loop import Loop
 from thinkctl.controller.purse import current_ledger
 from thinkctl.controller.rent import Rent
-from thinkctl.controller.setup import Setup
+from thinkctl.controller.setup import Setup, check_needs
 from thinkctl.errors import ConfigurationError, EngineUnavailable
+from thinkctl.hindsight import shadow
 from thinkctl.protocols import Engine, Selector, StoppingPolicy, Strategy, Verifier
 from thinkctl.types import (
     Budget,
@@ -50,9 +51,13 @@ class Controller:
         decide_every: Tokens of one sample after which the policy is asked again; completions always ask.
         usual_tokens: Tokens that a sample is expected to need as long as none has finished. With a tight
             budget fewer samples are started at once, so that each can be about that long.
+        shadows: Policies that only watch: ``run.shadows`` says what each would have saved and whether the answer
+            would have been another. Probes that one of them needs are made and billed; nothing else is done. A
+            run that its deadline ended has none: it is returned at once.
 
     Raises:
-        ConfigurationError: for knobs out of range or a controller without an engine.
+        ConfigurationError: for knobs out of range, a controller without an engine, or a policy that needs what
+            an engine cannot give.
     """
 
     def __init__(
@@ -67,6 +72,7 @@ class Controller:
         speculate: int = 0,
         decide_every: int = 32,
         usual_tokens: int = 256,
+        shadows: Sequence[StoppingPolicy] = (),
     ) -> None:
         engines = dict(engine) if isinstance(engine, Mapping) else {engine.card.name: engine}
         if not engines:
@@ -88,10 +94,18 @@ class Controller:
             speculate=speculate,
             decide_every=decide_every,
             usual_tokens=usual_tokens,
+            shadows=tuple(shadows),
+            needs=check_needs(self._policies(policy, shadows), engines, verifier),
         )
         self._prices = tuple(
             ModelPrices(name, each) for name, each in self._setup.prices.items() if each is not None
         )
+
+    @staticmethod
+    def _policies(
+        policy: StoppingPolicy | None, shadows: Sequence[StoppingPolicy]
+    ) -> tuple[StoppingPolicy, ...]:
+        return (*((policy,) if policy is not None else ()), *shadows)
 
     async def solve(self, problem: Problem | str, budget: Budget | None = None, *, seed: int = 0) -> Run:
         """Think about a problem and return the run, inside the budget and every purse around the call.
@@ -174,6 +188,8 @@ class Controller:
     ) -> Run:
         for engine in self._setup.engines.values():
             await engine.start()
+        setup = self._setup  # what an engine gives may be known only now
+        check_needs(self._policies(setup.policy, setup.shadows), setup.engines, setup.verifier)
         clock = asyncio.get_running_loop().time
         limits = budget or _NO_LIMITS
         if limits.dollars is not None or (parent is not None and parent.counts_dollars):
@@ -183,7 +199,8 @@ class Controller:
             if rent.short:
                 return self._not_asked(Problem.of(problem), limits, seed, rent.short)
             loop = Loop(self._setup, Problem.of(problem), rent.ledger, seed=seed, sink=sink)
-            return replace(rent.settled(await loop.run()), prices=self._prices)
+            run = replace(rent.settled(await loop.run()), prices=self._prices)
+            return self._shadowed(run)
         except EngineUnavailable as error:
             if error.run is not None:
                 error.run = replace(rent.settled(error.run), prices=self._prices)
@@ -206,6 +223,13 @@ class Controller:
             selector=spec_of(self._setup.selector),
             prices=self._prices,
         )
+
+    def _shadowed(self, run: Run) -> Run:
+        """Add what the policies that only watch would have done; reading it over takes time, after a deadline none."""
+        if not self._setup.shadows or run.stop is StopReason.SECONDS:
+            return run
+        selector = self._setup.selector
+        return replace(run, shadows=tuple(shadow(policy, run, selector) for policy in self._setup.shadows))
 
     def _check_prices(self) -> None:
         unknown = [name for name, prices in self._setup.prices.items() if prices is None]

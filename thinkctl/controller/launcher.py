@@ -11,7 +11,7 @@ from thinkctl.controller.admission import Admission
 from thinkctl.controller.growing import Growing
 from thinkctl.controller.ledger import Grant
 from thinkctl.controller.pump import Pump
-from thinkctl.controller.setup import Setup, thinking_limit
+from thinkctl.controller.setup import Setup, arranged, thinking_limit
 from thinkctl.errors import ConfigurationError, ContextExceeded
 from thinkctl.types import Decision, History, Request
 
@@ -88,6 +88,7 @@ class Launcher:
             known = ", ".join(self.setup.engines)
             raise ConfigurationError(f"the strategy asks for model {model!r}; the controller has {known}")
         prompt, inherited = self._origin(request, model)
+        request = arranged(request, self.setup.needs, decision, engine, prompt)
         sample = Growing(
             len(self.samples),
             request,

@@ -173,6 +173,8 @@ class Loop:
         decision = _NOTHING
         if self._setup.policy is not None:
             decision = self._ask(self._setup.policy, history)
+        for watcher in self._setup.watchers:
+            decision = replace(decision, probe=(*decision.probe, *_probes(watcher, history)))
         if self._narrator.listens:
             answer = self._setup.selector.select(history)
             self._narrator.leads(answer, _confidence(history, answer, decision))
@@ -205,8 +207,9 @@ class Loop:
                 self._begin(self._pump.steer(self._growing[index]))
         for ask in decision.probe:
             sample = self._growing.get(ask.sample)
-            steered = sample is None or sample.order is not None or ask.sample in decision.conclude
-            if sample is not None and not steered and ask not in self._probing:
+            if sample is None or sample.order is not None or ask.sample in decision.conclude:
+                continue
+            if sample.undecided and ask not in self._probing:
                 self._probing.add(ask)
                 self._begin(self._probe(sample, ask))
         for sample in self._growing.values():
@@ -382,6 +385,14 @@ class Loop:
             selector=spec_of(setup.selector),
             notes=tuple(self._narrator.notes),
         )
+
+
+def _probes(policy: StoppingPolicy, history: History) -> tuple[ProbeRequest, ...]:
+    """Return the probes that a policy which only watches needs; whatever it raises must not break the run."""
+    try:
+        return policy.decide(history).probe
+    except Exception:  # noqa: BLE001 - its shadow tells what went wrong
+        return ()
 
 
 def _confidence(history: History, answer: Answer | None, decision: Decision) -> float | None:

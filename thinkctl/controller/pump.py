@@ -174,9 +174,14 @@ class Pump:
 
     def closing(self, sample: Growing) -> list[int]:
         """Return the ids that close a thought and ask for the answer, from model card and answer form."""
+        return sample.tokenizer.encode(self.closing_text(sample))
+
+    @staticmethod
+    def closing_text(sample: Growing) -> str:
+        """Return the text that closes a thought and asks for the answer."""
         card = sample.engine.card
         mark = card.thinking.end if card.thinking is not None and sample.request.think else ""
-        return sample.tokenizer.encode(mark + card.answer_cue + sample.form.cue)
+        return mark + card.answer_cue + sample.form.cue
 
     async def steer(self, sample: Growing, *, hurry: bool = False) -> None:
         """Close the thought of a running sample: in flight where the engine can, else close and continue.
@@ -308,9 +313,9 @@ class Pump:
     async def probe(self, sample: Growing, ask: ProbeRequest) -> None:
         """Fork a short greedy answer from a running sample; what it cannot afford it leaves out."""
         closing = sample.tokenizer.encode(ask.text) if ask.text else self.closing(sample)
-        at = sample.said.length
-        prompt = [*sample.ids, *closing]
-        if self._no_more_forks:
+        at = sample.said.length if ask.at is None else ask.at
+        prompt = [*sample.said.prompt_ids, *sample.said.token_ids[:at], *closing]
+        if self._no_more_forks or at > sample.said.length:
             return
         grant = self.admission.reserve(len(prompt), ask.max_tokens, sample.model)
         if grant is None:
@@ -356,7 +361,10 @@ class Pump:
                 text = sample.tokenizer.decode(token_ids)
                 found = sample.form.extract(sample.form.cue + text, complete=sample.form.closed(text))
                 answer = None if found is None else Answer(found, sample.form.key(found), sample.index, True)
-                sample.add_probe(Probe(at, text, answer, tuple(logprobs) or None, usage))
+                forced = ask.text or self.closing_text(sample)
+                sample.add_probe(
+                    Probe(at, text, answer, tuple(logprobs) or None, usage, forced, len(closing))
+                )
                 self.news(sample, not failed)
 
             await close_and_book(stream, len(prompt), len(token_ids), book)

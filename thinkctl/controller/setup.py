@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import final
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import reduce
+from operator import or_
+from typing import Final, final
 
 from thinkctl.controller.ledger import Ledger
+from thinkctl.controller.transcript import PROMPT_TAIL
+from thinkctl.errors import ConfigurationError
 from thinkctl.protocols import Engine, Selector, StoppingPolicy, Strategy, Verifier
-from thinkctl.types import Decision, Prices, Request
+from thinkctl.types import Decision, Needs, Prices, Request, name_of, needs_of
 
-__all__ = ["Setup", "least", "thinking_limit"]
+__all__ = ["Setup", "arranged", "check_needs", "least", "thinking_limit"]
+
+_THOUGHT: Final = "Okay, I think I have finished thinking."
 
 
 @final
@@ -27,11 +33,69 @@ class Setup:
     speculate: int
     decide_every: int
     usual_tokens: int
+    shadows: tuple[StoppingPolicy, ...] = ()
+    needs: Needs = Needs()
+
+    @property
+    def watchers(self) -> tuple[StoppingPolicy, ...]:
+        """The policies that only watch, and need probes for it."""
+        return tuple(policy for policy in self.shadows if needs_of(policy).probes)
 
     @property
     def default_model(self) -> str:
         """The model of a request that names none."""
         return next(iter(self.engines))
+
+
+def check_needs(
+    policies: tuple[StoppingPolicy, ...], engines: Mapping[str, Engine], verifier: Verifier | None
+) -> Needs:
+    """Return what these policies need together.
+
+    Raises ``ConfigurationError`` where an engine or the controller cannot give it, as far as that is known.
+    """
+    for policy in policies:
+        needs, who = needs_of(policy), needs_of(policy).why or name_of(policy)
+        if needs.scores and verifier is None:
+            raise ConfigurationError(
+                f"{who} needs scores and nothing gives any; give Controller(verifier=...)"
+            )
+        for model, engine in engines.items():
+            for what, wanted in (("each token", needs.logprobs), ("a probe", needs.probe_logprobs)):
+                if wanted is not None and wanted > engine.caps.logprobs:
+                    raise ConfigurationError(_too_few(who, what, wanted, model, engine.caps.logprobs))
+    return reduce(or_, map(needs_of, policies), Needs())
+
+
+def _too_few(who: str, what: str, wanted: int, model: str, most: int) -> str:
+    named = "no log-probabilities" if most < 0 else f"at most {most} alternatives"
+    return (
+        f"{who} needs log-probabilities of {what} with {wanted} alternatives, and the engine of {model!r} gives "
+        f"{named}; take an engine that gives them, or a policy that reads answers alone"
+    )
+
+
+def arranged(
+    request: Request, needs: Needs, decision: Decision, engine: Engine, prompt: Sequence[int]
+) -> Request:
+    """Return a request with what the policy needs to see, and without a thought where it decided so.
+
+    A model that marks its thoughts is told, in its own words, that it has thought; another one's thought is
+    closed before it begins, by :func:`thinking_limit`.
+
+    Source: NoThinking, Ma et al. 2025 (arXiv:2504.09858), section 2.
+    """
+    asked = request.sampling.logprobs
+    if needs.logprobs is not None and (asked is None or asked < needs.logprobs):
+        sampling = request.sampling.model_copy(update={"logprobs": needs.logprobs})
+        request = replace(request, sampling=sampling)
+    marks = engine.card.thinking
+    if not decision.think and request.think and request.parent is None and marks is not None:
+        opened = marks.start in engine.tokenizer.decode(prompt[-PROMPT_TAIL:])
+        start = "" if opened else f"{marks.start}\n"
+        thought = f"{start}{_THOUGHT}\n{marks.end}\n\n"
+        request = replace(request, think=False, extend=thought + request.extend)
+    return request
 
 
 def least(*limits: int | None) -> int | None:
@@ -42,4 +106,5 @@ def least(*limits: int | None) -> int | None:
 
 def thinking_limit(request: Request, ledger: Ledger, decision: Decision) -> int | None:
     """Return how many tokens a sample's thought may have, by its request, the budgets and the policy."""
-    return least(decision.thinking_tokens, ledger.thinking_tokens, request.sampling.thinking_tokens)
+    skipped = None if decision.think else 0
+    return least(decision.thinking_tokens, skipped, ledger.thinking_tokens, request.sampling.thinking_tokens)

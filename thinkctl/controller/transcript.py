@@ -14,11 +14,11 @@ from thinkctl.answers import Form
 from thinkctl.protocols import Tokenizer
 from thinkctl.types import Origin, Segment, ThinkingMarks, TokenLogprob
 
-__all__ = ["Transcript"]
+__all__ = ["PROMPT_TAIL", "Transcript"]
 
 _UNFINISHED: Final = "\ufffd"
 """What a tokenizer decodes half a character to: the rest of it is still to come."""
-_TAIL: Final = 8
+PROMPT_TAIL: Final = 8
 """Tokens at the end of a prompt among which a chat template may open the thought."""
 
 
@@ -216,7 +216,7 @@ class Transcript:
         said = self.text.lstrip()
         if not said or marks.start.startswith(said[: len(marks.start)]):
             return False
-        return marks.start not in self._tokenizer.decode(self.prompt_ids[-_TAIL:])
+        return marks.start not in self._tokenizer.decode(self.prompt_ids[-PROMPT_TAIL:])
 
     def thought_chars(self, *, ended: bool) -> int:
         """Return how many characters of the text are the thought.

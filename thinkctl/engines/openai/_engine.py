@@ -157,10 +157,16 @@ class OpenAIEngine(LiveEngine):
         return Capabilities(
             token_prompts=exact,
             overshoot=1 if self._route is not None and self._route.abortable else None,
-            logprobs=20 if exact or self._owner == _VLLM else 5 if "openai.com" in self._root else -1,
+            logprobs=self._logprobs(exact=exact),
             streams=self._streams,
             counters=self._counts,
         )
+
+    def _logprobs(self, *, exact: bool) -> int:
+        """Return how many alternatives it gives; as long as nothing is known of a server, the most."""
+        if self._route is None or exact or self._owner == _VLLM:
+            return 20
+        return 5 if "openai.com" in self._root else -1
 
     # ---------------------------------------------------------------------------------- what it does
     def stream(self, prompt: Sequence[int], spec: GenerationSpec) -> ServerStream:
