@@ -28,7 +28,7 @@ def test_json_gives_names_parameters_and_summaries(call):
 
 def test_without_a_kind_all_are_listed(call):
     found = json.loads(call("list", "--json").out)
-    assert list(found) == ["strategies", "stopping", "selectors", "verifiers", "engines", "forms", "models"]
+    assert list(found) == [*registry.KINDS, "engines", "forms", "models"]
     assert [row["name"] for row in found["forms"]] == list(FORMS)
     assert [row["name"] for row in found["models"]] == list(catalogue())
     kinds = ["vllm", "vllm-lockstep", "transformers", "openai", "replay"]
@@ -37,7 +37,7 @@ def test_without_a_kind_all_are_listed(call):
     assert headings == list(found)
 
 
-@pytest.mark.parametrize("kind", ["strategies", "stopping", "selectors"])
+@pytest.mark.parametrize("kind", ["strategies", "stopping", "selectors", "allocations"])
 def test_each_listed_name_can_be_built_or_says_what_it_needs(call, kind):
     for row in json.loads(call("list", kind, "--json").out):
         if None not in row["parameters"].values():

@@ -232,14 +232,18 @@ def test_what_is_listed_is_there_under_its_name(kind) -> None:
 def test_every_part_of_ours_is_registered() -> None:
     from thinkctl import selectors, stopping, strategies
 
-    modules: dict[registry.Kind, ModuleType] = {
-        "strategies": strategies,
-        "stopping": stopping,
-        "selectors": selectors,
+    modules: dict[registry.Kind, tuple[ModuleType, str]] = {
+        "strategies": (strategies, "propose"),
+        "stopping": (stopping, "decide"),
+        "selectors": (selectors, "select"),
+        "allocations": (stopping, "priority"),
     }
-    for kind, module in modules.items():
+    for kind, (module, method) in modules.items():
+        parts = [thing for thing in map(vars(module).get, module.__all__) if isinstance(thing, type)]
         classes = {
-            name_of(thing) for thing in map(vars(module).get, module.__all__) if isinstance(thing, type)
+            name_of(part)
+            for part in parts
+            if hasattr(part, method) and not getattr(part, "_is_protocol", False)
         }
         assert classes == set(registry.names(kind))
 

@@ -40,6 +40,7 @@ from thinkctl.types import (
     Sample,
     Sampling,
     Segment,
+    Shadow,
     StopReason,
     ThinkingMarks,
     TokenLogprob,
@@ -107,7 +108,7 @@ samples = st.builds(
     concluded=st.booleans(),
     answer=some(answers),
     verdict=some(st.builds(Verdict, some(anything_float), some(st.booleans()), texts)),
-    probes=few(st.builds(Probe, counts, texts, some(answers), logprobs, usages)),
+    probes=few(st.builds(Probe, counts, texts, some(answers), logprobs, usages, texts, counts)),
     usage=usages,
     started=positive,
     ended=some(anything_float),
@@ -148,10 +149,24 @@ decisions = st.builds(
     st.booleans(),
     few(counts),
     few(counts),
-    few(st.builds(ProbeRequest, counts, texts, counts, some(counts))),
+    few(st.builds(ProbeRequest, counts, texts, counts, some(counts), some(counts))),
     some(counts),
     some(counts),
     some(anything_float),
+    texts,
+    st.booleans(),
+)
+shadows = st.builds(
+    Shadow,
+    specs,
+    st.booleans(),
+    counts,
+    counts,
+    st.integers(),
+    some(answers),
+    st.booleans(),
+    counts,
+    texts,
     texts,
 )
 receipts = st.builds(
@@ -171,6 +186,7 @@ runs = st.builds(
     some(specs),
     some(specs),
     few(st.builds(Note, anything_float, counts, decisions)),
+    shadows=few(shadows),
 )
 
 

@@ -164,7 +164,7 @@ def list_parts(
         str | None,
         typer.Argument(
             metavar="[KIND]",
-            help="strategies, stopping, selectors, verifiers, engines, forms or models.",
+            help="strategies, stopping, selectors, verifiers, allocations, engines, forms or models.",
             show_default="all but models",
         ),
     ] = None,

@@ -35,8 +35,9 @@ class Admission:
     """Reserves tokens for the samples of one run.
 
     ``usual`` is how many tokens a sample is expected to need as long as none has finished. ``wall`` is the
-    currency that the last refusal was for. ``answer_reserve`` is how many tokens are kept back for concluding:
-    at most a quarter of what the run could have when it began, be it a purse's or its share of a batch.
+    currency that the last refusal was for, ``blocked_above`` whether a budget around this one was too small
+    for it. ``answer_reserve`` is how many tokens are kept back for concluding: at most a quarter of what the
+    run could have when it began, be it a purse's or its share of a batch.
     """
 
     ledger: Ledger
@@ -45,6 +46,7 @@ class Admission:
     answer_reserve: int = 0
     wall: StopReason | None = None
     answered: bool = False
+    blocked_above: bool = False
     _spare: Grant | None = None
     _admitted: int = 0
     _carriers: int = 0
@@ -118,8 +120,8 @@ class Admission:
 
     # -- grants ---------------------------------------------------------------------------------------------
 
-    def open(self) -> None:
-        """Settle how much is kept back for concluding, and keep it back."""
+    def open(self, *, spare: bool = True) -> None:
+        """Settle how much is kept back for concluding; with ``spare`` keep it back before the first sample."""
         left = self.ledger.left(fair=True)
         dearest = max(
             (each.dollars_per_million_generated_tokens for each in self.prices.values() if each), default=0
@@ -131,7 +133,8 @@ class Admission:
             each_token = EXACT.scaleb(Decimal(dearest), -6)
             most.append(int(EXACT.divide_int(left.dollars, each_token)) // _SHARE_FOR_ANSWER)
         self.answer_reserve = max(0, min(most))
-        self._keep_spare()
+        if spare:
+            self._keep_spare()
 
     def _keep_spare(self) -> None:
         """Keep back the run's own conclusion reserve; its price is added when a prompt is known."""
@@ -275,6 +278,8 @@ class Admission:
 
     def _blocked(self, need: Need, *, fair: bool = False) -> None:
         self.wall = self.ledger.wall(need, fair=fair) or self.wall
+        above = self.ledger.parent
+        self.blocked_above = above is not None and above.wall(need) is not None
 
 
 @final

@@ -7,6 +7,7 @@ from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequenc
 from dataclasses import replace
 from typing import final
 
+from thinkctl.controller.allotment import Allotment, Share
 from thinkctl.controller.background import run_in_background
 from thinkctl.controller.ledger import Ledger
 from thinkctl.controller.loop import Loop
@@ -15,7 +16,7 @@ from thinkctl.controller.rent import Rent
 from thinkctl.controller.setup import Setup, check_needs
 from thinkctl.errors import ConfigurationError, EngineUnavailable
 from thinkctl.hindsight import shadow
-from thinkctl.protocols import Engine, Selector, StoppingPolicy, Strategy, Verifier
+from thinkctl.protocols import Allocation, Engine, Selector, StoppingPolicy, Strategy, Verifier
 from thinkctl.types import (
     Budget,
     Event,
@@ -153,24 +154,37 @@ class Controller:
         each: Budget | None = None,
         at_once: int = 64,
         seed: int = 0,
+        allocation: Allocation | None = None,
     ) -> AsyncGenerator[Run, None]:
         """Solve many problems on the same engine, ``at_once`` at a time; yield runs as they end.
 
         ``budget`` is one wall around all of them, ``each`` a wall around every single one. A problem gets at
         least its share of what is left when its turn comes. Runs are told apart by ``run.history.problem``.
+
+        With an ``allocation`` the budget is spent where it helps most: all problems are open from the start,
+        every sample goes to the most urgent of them, and ``at_once`` is how many samples are in flight in the
+        whole batch. It ends when the budget does, whatever that is, or when no strategy, no policy and no
+        allocation asks for more; most runs come then.
         """
         if at_once < 1:
             raise ConfigurationError(f"at_once={at_once} solves nothing; give at least 1")
         waiting = list(problems)
         purse = Ledger(budget or _NO_LIMITS, now=asyncio.get_running_loop().time(), parent=current_ledger())
-        purse.sharers = len(waiting)
+        shares: list[Share | None] = [None] * len(waiting)
+        if allocation is None:
+            purse.sharers = len(waiting)
+        else:
+            streams = min(engine.caps.streams for engine in self._setup.engines.values())
+            shares = list(Allotment(allocation, len(waiting), min(at_once, streams)).shares)
+            at_once = max(1, len(waiting))
         waiting.reverse()
+        shares.reverse()
         tasks: list[asyncio.Task[Run]] = []
         try:
             while waiting or tasks:
                 while waiting and len(tasks) < at_once:
-                    problem = waiting.pop()
-                    tasks.append(asyncio.ensure_future(self._solve(problem, each, seed, purse, None)))
+                    solving = self._solve(waiting.pop(), each, seed, purse, None, shares.pop())
+                    tasks.append(asyncio.ensure_future(solving))
                 await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
                 for task in [task for task in tasks if task.done()]:
                     tasks.remove(task)
@@ -185,6 +199,22 @@ class Controller:
         seed: int,
         parent: Ledger | None,
         sink: Callable[[Event], None] | None,
+        share: Share | None = None,
+    ) -> Run:
+        try:
+            return await self._solved(problem, budget, seed, parent, sink, share)
+        finally:
+            if share is not None:
+                share.leave()
+
+    async def _solved(
+        self,
+        problem: Problem | str,
+        budget: Budget | None,
+        seed: int,
+        parent: Ledger | None,
+        sink: Callable[[Event], None] | None,
+        share: Share | None,
     ) -> Run:
         for engine in self._setup.engines.values():
             await engine.start()
@@ -198,7 +228,7 @@ class Controller:
         try:
             if rent.short:
                 return self._not_asked(Problem.of(problem), limits, seed, rent.short)
-            loop = Loop(self._setup, Problem.of(problem), rent.ledger, seed=seed, sink=sink)
+            loop = Loop(self._setup, Problem.of(problem), rent.ledger, seed=seed, sink=sink, share=share)
             run = replace(rent.settled(await loop.run()), prices=self._prices)
             return self._shadowed(run)
         except EngineUnavailable as error:

@@ -8,6 +8,7 @@ from typing import Final, final
 
 from thinkctl.answers import Form
 from thinkctl.controller.admission import Admission
+from thinkctl.controller.allotment import Share
 from thinkctl.controller.growing import Growing
 from thinkctl.controller.ledger import Grant
 from thinkctl.controller.pump import Pump
@@ -33,23 +34,28 @@ class Launcher:
     samples: list[Growing]
     start: Callable[[Growing, Grant | None], None]
     elapsed: Callable[[], float]
+    share: Share | None = None
 
     def launch(self, history: History, decision: Decision, in_flight: int) -> bool:
         """Start what is proposed, useful and affordable now; tell whether something useful stayed out."""
-        if self._barren():
-            return False
-        proposals = self.setup.strategy.propose(history)
+        proposals = () if self._barren() else self.setup.strategy.propose(history)
         useful = self._useful(history, decision)
         wanted = len(proposals) if useful is None else min(len(proposals), useful)
         streams = min(engine.caps.streams for engine in self.setup.engines.values())
         wanted = min(wanted, max(0, streams - in_flight))
+        if self.share is not None:
+            wanted = self.share.ask(history, in_flight, wanted)
         started = 0
         while started < wanted:
             batch = self._batch(proposals[started:wanted], history, decision, in_flight + started)
             started += batch
             if batch == 0:
-                return True
-        return False
+                break
+        if self.share is not None:
+            self.share.started(started)
+            if started < wanted:
+                self.share.blocked(self.admission.wall, by_batch=self.admission.blocked_above)
+        return started < wanted
 
     def _barren(self) -> bool:
         last = self.samples[-_MOST_BARREN:]
@@ -74,12 +80,15 @@ class Launcher:
         self, proposals: Sequence[Request], history: History, decision: Decision, in_flight: int
     ) -> int:
         first = self._sample(proposals[0], history, decision)
-        number, most = self.admission.plan(first, len(self.pump.closing(first)), len(proposals), in_flight)
-        for started in range(number):
+        wanted = len(proposals)
+        if self.share is not None:  # each gets its part of what the whole batch could start now
+            wanted, in_flight = max(wanted, self.share.slots), self.share.batch_in_flight
+        number, most = self.admission.plan(first, len(self.pump.closing(first)), wanted, in_flight)
+        for started in range(min(number, len(proposals))):
             sample = first if started == 0 else self._sample(proposals[started], history, decision)
             if not self._admit(sample, most):
                 return started
-        return number
+        return min(number, len(proposals))
 
     def _sample(self, request: Request, history: History, decision: Decision) -> Growing:
         model = request.model or self.setup.default_model

@@ -14,6 +14,7 @@ from typing import Any, Final, final
 
 from thinkctl.answers import form
 from thinkctl.controller.admission import Admission
+from thinkctl.controller.allotment import Share
 from thinkctl.controller.growing import Growing, Order
 from thinkctl.controller.launcher import Launcher
 from thinkctl.controller.ledger import Grant, Ledger
@@ -54,6 +55,7 @@ class Loop:
         *,
         seed: int = 0,
         sink: Callable[[Event], None] | None = None,
+        share: Share | None = None,
     ) -> None:
         self._setup = setup
         self._problem = problem
@@ -61,6 +63,9 @@ class Loop:
         self._seed = seed
         self._clock = asyncio.get_running_loop().time
         self._news = asyncio.Event()
+        self._share = share
+        if share is not None:
+            share.wake = self._news.set
         self._narrator = Narrator(sink)
         self._samples: list[Growing] = []
         self._growing: dict[int, Growing] = {}
@@ -81,7 +86,7 @@ class Loop:
             seed=seed,
             news=self._heard,
             history=self._history,
-            in_flight=lambda: len(self._growing),
+            in_flight=lambda: len(self._growing) if share is None else share.batch_in_flight,
             elapsed=self._elapsed,
         )
         self._launcher = Launcher(
@@ -92,13 +97,14 @@ class Loop:
             samples=self._samples,
             start=self._start_sample,
             elapsed=self._elapsed,
+            share=share,
         )
 
     # -- the run --------------------------------------------------------------------------------------------
 
     async def run(self) -> Run:
         """Run to the end. Whatever happens, no stream outlives this call."""
-        self._admission.open()
+        self._admission.open(spare=self._share is None)
         try:
             stop, decision = await self._until_stopped()
             await self._close_all(by_policy=stop is StopReason.POLICY)
@@ -129,15 +135,24 @@ class Loop:
                 return StopReason.POLICY, decision
             self._steer(decision)
             waiting = self._winding_down or self._launcher.launch(history, decision, len(self._growing))
-            if not self._growing:
+            if not self._growing and not self._waits_for_its_turn():
+                if self._share is not None and self._share.enough:
+                    self._counted = len(history.settled)
+                    return StopReason.POLICY, replace(decision, why="other problems need samples more")
                 return self._why_done(waiting), replace(decision, why="")
             await self._wait()
+
+    def _waits_for_its_turn(self) -> bool:
+        return self._share is not None and self._share.waits and not self._winding_down
 
     def _why_done(self, waiting: bool) -> StopReason:
         """Nothing is in flight and nothing was started: was that a wall?"""
         if self._winding_down:
             self._walled = True
             return StopReason.SECONDS
+        if self._share is not None and self._share.wall is not None:
+            self._walled = True
+            return self._share.wall
         squeezed = any(sample.squeezed for sample in self._samples)
         wall = self._admission.wall if waiting or squeezed else None
         self._walled = wall is not None

@@ -61,9 +61,14 @@ def check_needs(
                 f"{who} needs scores and nothing gives any; give Controller(verifier=...)"
             )
         for model, engine in engines.items():
-            for what, wanted in (("each token", needs.logprobs), ("a probe", needs.probe_logprobs)):
-                if wanted is not None and wanted > engine.caps.logprobs:
-                    raise ConfigurationError(_too_few(who, what, wanted, model, engine.caps.logprobs))
+            caps = engine.caps
+            of_probes = caps.logprobs if caps.probe_logprobs is None else caps.probe_logprobs
+            for what, wanted, most in (
+                ("each token", needs.logprobs, caps.logprobs),
+                ("a probe", needs.probe_logprobs, of_probes),
+            ):
+                if wanted is not None and wanted > most:
+                    raise ConfigurationError(_too_few(who, what, wanted, model, most))
     return reduce(or_, map(needs_of, policies), Needs())
 
 

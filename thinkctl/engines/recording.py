@@ -9,7 +9,7 @@ from typing import Final, final
 from thinkctl.engines.tapes import Chat, Path, Tape, Vocabulary
 from thinkctl.errors import ConfigurationError
 from thinkctl.runfile import CHARS_PER_TOKEN, Recorded
-from thinkctl.types import Finish, Message, ModelCard, Origin, Run, Sample, TokenLogprob
+from thinkctl.types import Finish, Message, ModelCard, Origin, Probe, Run, Sample, TokenLogprob
 
 __all__ = ["Recording"]
 
@@ -21,6 +21,7 @@ class Recording:
     def __init__(self, recordings: Iterable[Run | Recorded], card: ModelCard, model: str | None) -> None:
         self.vocabulary: Final = Vocabulary(card.thinking)
         self.tapes: Final[list[Tape]] = []
+        self.probes: Final[list[Tape]] = []
         self._card = card
         for recorded in recordings:
             if isinstance(recorded, Run):
@@ -31,10 +32,10 @@ class Recording:
             wanted = "" if model is None else f" of model {model!r}"
             raise ConfigurationError(f"the recording has no samples{wanted}; give a file that has some")
 
-    def add(self, tape: Tape, chat: Chat, before: Path) -> None:
+    def add(self, tape: Tape, chat: Chat, before: Path, *, probe: bool = False) -> None:
         """Add a tape that begins after ``before`` in a chat."""
         self.vocabulary.add(tape)
-        self.tapes.append(tape)
+        (self.probes if probe else self.tapes).append(tape)
         chat.add(tape, before)
 
     def rewind(self) -> None:
@@ -129,7 +130,31 @@ class _RunReader:
         self._know_forced(tape, sample)
         chat = self._chat(sample) if parent is None or parent.chat is None else parent.chat
         self._recording.add(tape, chat, before)
+        for probe in sample.probes:
+            self._add_probe(tape, chat, inherited, probe, name)
         return tape
+
+    def _add_probe(self, tape: Tape, chat: Chat, inherited: int, probe: Probe, name: str) -> None:
+        """Add what a fork of a sample said: after the same tokens the same forced text finds it again.
+
+        A probe of another version of thinkctl does not tell what it forced; one that failed said nothing.
+        """
+        place, said = probe.at - inherited, probe.usage.probe_tokens
+        if not probe.forced or not probe.forced_tokens or not said or not tape.lead <= place <= tape.tokens:
+            return
+        fork = Tape(
+            probe.forced + probe.text,
+            probe.forced_tokens + said,
+            name=f"the probe of {name} at token {probe.at}",
+            parent=tape,
+            inherited=probe.at,
+            lead=probe.forced_tokens,
+            logprobs=_of_probe(probe),
+            estimated=probe.usage.estimated,
+        )
+        fork.know(probe.forced_tokens, len(probe.forced))
+        self._recording.vocabulary.add_text(probe.forced, probe.forced_tokens)
+        self._recording.add(fork, chat, tape.path(place), probe=True)
 
     def _chat(self, sample: Sample) -> Chat:
         messages = sample.request.messages
@@ -208,6 +233,13 @@ class _RunReader:
                 tape.know(place - 1, mark)
         elif self._opening is not None and (match := self._opening.search(tape.text, char)):
             tape.know(place + 1, match.start() + 1)
+
+
+def _of_probe(probe: Probe) -> tuple[TokenLogprob | None, ...] | None:
+    """Return the log-probabilities of a probe's tokens, if each of them has some."""
+    if probe.logprobs is None or len(probe.logprobs) != probe.usage.probe_tokens:
+        return None
+    return (*[None] * probe.forced_tokens, *probe.logprobs)
 
 
 def _pace(sample: Sample) -> float:

@@ -47,6 +47,8 @@ class ReplayEngine:
     recording only where the same text was forced then. What is drawn (temperature, seed) is what was recorded,
     whatever is asked.
 
+    A probe is played again where the same text is forced after the same tokens.
+
     A sample ends as it did: ``STOP``, or ``LENGTH`` where it was truncated or its thought was closed by force.
     One that was cut or failed has no end, and going on there fails. Pools have no text, so a pool's sample is
     empty tokens and then ``\boxed{answer}`` as the last; their prompts are estimates, and so is their usage.
@@ -79,7 +81,11 @@ class ReplayEngine:
         model = _choose(_models_of(recordings), card, model)
         self._card: Final = card or ModelCard(name=model or "recorded")
         self._recording: Final = Recording(recordings, self._card, model)
-        self._caps: Final = Capabilities(logprobs=_logprobs_of(self._recording.tapes), streams=_STREAMS)
+        self._caps: Final = Capabilities(
+            logprobs=_logprobs_of(self._recording.tapes),
+            probe_logprobs=_logprobs_of(self._recording.probes),
+            streams=_STREAMS,
+        )
         self._pace: Final = pace
         self._batch: Final = tokens_per_delta or (1 if pace else _BATCH)
         self._open: Final[set[_Playback]] = set()

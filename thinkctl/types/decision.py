@@ -78,6 +78,6 @@ class Decision:
     probe: tuple[ProbeRequest, ...] = ()
     more: int | None = None
     thinking_tokens: int | None = None
-    think: bool = True
     confidence: float | None = None
     why: str = ""
+    think: bool = True
