@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import reduce
+from operator import or_
 from typing import TypeVar, final
 
 from thinkctl.errors import ConfigurationError
 from thinkctl.protocols import StoppingPolicy
-from thinkctl.types import Decision, History
+from thinkctl.stopping.probing import merged
+from thinkctl.types import Decision, History, Needs, ProbeRequest, needs_of
 
 __all__ = ["AllOf", "AnyOf", "all_of", "any_of"]
 
@@ -20,9 +23,10 @@ T = TypeVar("T")
 class AnyOf:
     """Stop as soon as one of ``policies`` would.
 
-    ``cut``, ``conclude`` and ``probe`` are what any of them asks for (cut, if both cut and concluded).
-    ``more`` is the smallest bound that one sets; policies without a bound leave it alone. The strictest
-    ``thinking_tokens`` and the highest ``confidence`` count.
+    ``cut``, ``conclude`` and ``probe`` are what any of them asks for: of a sample the first of these, and probes
+    of one place and text as one that serves all. ``more`` is the smallest bound that one sets; policies without
+    a bound leave it alone. The strictest ``thinking_tokens`` and the highest ``confidence`` count. Samples start
+    without a thought if one says so. A budget's wall comes before every policy.
     """
 
     policies: tuple[StoppingPolicy, ...]
@@ -30,17 +34,24 @@ class AnyOf:
     def __post_init__(self) -> None:
         object.__setattr__(self, "policies", _checked("any_of", self.policies))
 
+    @property
+    def needs(self) -> Needs:
+        """What all of them need."""
+        return _all_needs(self.policies)
+
     def decide(self, history: History) -> Decision:
         decisions = [policy.decide(history) for policy in self.policies]
         stopping = [decision for decision in decisions if decision.stop]
         cut = _union(decision.cut for decision in decisions)
+        conclude = tuple(one for one in _union(each.conclude for each in decisions) if one not in cut)
         return Decision(
             stop=bool(stopping),
             cut=cut,
-            conclude=tuple(one for one in _union(each.conclude for each in decisions) if one not in cut),
-            probe=_union(decision.probe for decision in decisions),
+            conclude=conclude,
+            probe=_probes(decisions, (*cut, *conclude)),
             more=min(_known(decision.more for decision in decisions), default=None),
             thinking_tokens=_strictest_cap(decisions),
+            think=all(decision.think for decision in decisions),
             confidence=max(_known(decision.confidence for decision in decisions), default=None),
             why=_joined(stopping or decisions),
         )
@@ -52,9 +63,10 @@ class AllOf:
     """Stop only when all of ``policies`` would.
 
     ``cut`` and ``conclude`` are what every one of them asks for; ``probe`` is what any asks for, since each
-    needs its probes. ``more`` is the largest bound among those that would not stop yet, and none if one of
-    them sets no bound. The strictest ``thinking_tokens`` and the lowest ``confidence`` count. With a policy
-    that never stops, such as a thinking cap, this never stops either: put the cap beside it, in ``any_of``.
+    needs its probes, but of samples that are cut or concluded. ``more`` is the largest bound among those that
+    would not stop yet, and none if one of them sets no bound. The strictest ``thinking_tokens`` and the lowest
+    ``confidence`` count. Samples start without a thought if all say so. With a policy that never stops, such as
+    a thinking cap, this never stops either: put the cap beside it, in ``any_of``.
     """
 
     policies: tuple[StoppingPolicy, ...]
@@ -62,16 +74,24 @@ class AllOf:
     def __post_init__(self) -> None:
         object.__setattr__(self, "policies", _checked("all_of", self.policies))
 
+    @property
+    def needs(self) -> Needs:
+        """What all of them need."""
+        return _all_needs(self.policies)
+
     def decide(self, history: History) -> Decision:
         decisions = [policy.decide(history) for policy in self.policies]
         waiting = [decision for decision in decisions if not decision.stop]
+        cut = _common([decision.cut for decision in decisions])
+        conclude = tuple(one for one in _common([each.conclude for each in decisions]) if one not in cut)
         return Decision(
             stop=not waiting,
-            cut=_common([decision.cut for decision in decisions]),
-            conclude=_common([decision.conclude for decision in decisions]),
-            probe=_union(decision.probe for decision in decisions),
+            cut=cut,
+            conclude=conclude,
+            probe=_probes(decisions, (*cut, *conclude)),
             more=_largest_bound(waiting or decisions),
             thinking_tokens=_strictest_cap(decisions),
+            think=any(decision.think for decision in decisions),
             confidence=min(_known(decision.confidence for decision in decisions), default=None),
             why=_joined(waiting or decisions),
         )
@@ -95,6 +115,14 @@ def _checked(name: str, policies: Iterable[StoppingPolicy]) -> tuple[StoppingPol
         if isinstance(policy, type) or not isinstance(policy, StoppingPolicy):
             raise ConfigurationError(f"{name} was given {policy!r}, which is no stopping policy")
     return checked
+
+
+def _all_needs(policies: Iterable[StoppingPolicy]) -> Needs:
+    return reduce(or_, map(needs_of, policies), Needs())
+
+
+def _probes(decisions: Iterable[Decision], ended: Sequence[int]) -> tuple[ProbeRequest, ...]:
+    return merged((request for decision in decisions for request in decision.probe), without=ended)
 
 
 def _known(values: Iterable[T | None]) -> list[T]:

@@ -1,0 +1,124 @@
+"""What policies share that fork short answers from a running thought and conclude it on what these say."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from typing import Final, Protocol
+
+from thinkctl.errors import ConfigurationError
+from thinkctl.types import Decision, History, Origin, Probe, ProbeRequest, Sample
+
+__all__ = [
+    "Guard",
+    "by_probes",
+    "check_at_least",
+    "grid_request",
+    "length",
+    "merged",
+    "probes_on_grid",
+    "thought_is_open",
+]
+
+_NO_GUARD: Final = Decision()
+
+
+class Guard(Protocol):
+    """What comes before a rule and may take samples away from it."""
+
+    def decide(self, history: History) -> Decision:
+        """Return what to do with samples that the rule must not judge."""
+        ...
+
+
+def check_at_least(policy: object, least: int, **values: int) -> None:
+    """Raise ``ConfigurationError`` for a number of tokens or probes that is too small."""
+    for name, value in values.items():
+        if value < least:
+            raise ConfigurationError(
+                f"{name}={value!r} of {type(policy).__name__} is too small; give {least} or more"
+            )
+
+
+def length(sample: Sample) -> int:
+    """Return how many tokens a sample has after its prompt, wherever they come from."""
+    return sum(len(segment.token_ids) for segment in sample.segments)
+
+
+def thought_is_open(sample: Sample) -> bool:
+    """Say whether a sample is still thinking, as far as its text was read."""
+    return not sample.finished and not sample.concluded and sample.thought_chars == len(sample.text)
+
+
+def probes_on_grid(sample: Sample, every: int, text: str) -> list[Probe]:
+    """Return the probes after each ``every`` tokens, the oldest place first, of one place the last made.
+
+    Probes elsewhere are another policy's, and so are those after another text than ``text``; without a text,
+    any will do. A probe that says of no text what was forced may be anybody's.
+    """
+    places = {
+        probe.at: probe
+        for probe in sample.probes
+        if probe.at % every == 0 and (not text or probe.forced in ("", text))
+    }
+    return [places[place] for place in sorted(places)]
+
+
+def grid_request(sample: Sample, every: int, request: ProbeRequest) -> ProbeRequest | None:
+    """Return ``request`` at the sample's last multiple of ``every`` tokens, unless that was probed already.
+
+    Places that were passed over are let go, and so are those among tokens that it inherited.
+    """
+    tokens = length(sample)
+    at = tokens - tokens % every
+    inherited = sum(
+        len(segment.token_ids) for segment in sample.segments if segment.origin is Origin.INHERITED
+    )
+    if at <= inherited or any(probe.at == at for probe in probes_on_grid(sample, every, request.text)):
+        return None
+    return replace(request, at=at)
+
+
+def by_probes(
+    history: History,
+    guard: Guard | None,
+    judge: Callable[[Sample], str | None],
+    ask: Callable[[Sample], ProbeRequest | None],
+) -> Decision:
+    """Return what to do with open thoughts: conclude those for which ``judge`` has a reason, ``ask`` of others.
+
+    What the guard takes is neither concluded nor probed.
+    """
+    guarded = guard.decide(history) if guard is not None else _NO_GUARD
+    taken = {*guarded.cut, *guarded.conclude}
+    conclude, probe, why = list(guarded.conclude), list[ProbeRequest](), [guarded.why] if guarded.why else []
+    for sample in history.in_flight:
+        if sample.index in taken or not thought_is_open(sample):
+            continue
+        reason = judge(sample)
+        if reason is not None:
+            conclude.append(sample.index)
+            why.append(f"sample {sample.index} {reason}")
+        elif (request := ask(sample)) is not None:
+            probe.append(request)
+    return replace(guarded, conclude=tuple(conclude), probe=tuple(probe), why="; ".join(why))
+
+
+def merged(requests: Iterable[ProbeRequest], without: Iterable[int] = ()) -> tuple[ProbeRequest, ...]:
+    """Return requests in the order first seen, those for one place and one text as one that serves them all.
+
+    ``without`` are samples that need no probe any more.
+    """
+    gone = set(without)
+    places: dict[tuple[int, str, int | None], ProbeRequest] = {}
+    for request in requests:
+        place = request.sample, request.text, request.at
+        if request.sample not in gone:
+            before = places.get(place, request)
+            known = [count for count in (before.logprobs, request.logprobs) if count is not None]
+            places[place] = replace(
+                before,
+                max_tokens=max(before.max_tokens, request.max_tokens),
+                logprobs=max(known, default=None),
+            )
+    return tuple(places.values())
