@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import final
 
-from thinkctl.selectors import top_two
-from thinkctl.stopping.boundary import check_confidence, lead_probability, votes_to_settle
+from thinkctl.stopping.boundary import check_confidence, decide_by, least_leader
 from thinkctl.types import Decision, History
 
 __all__ = ["AdaptiveConsistency"]
@@ -30,14 +29,13 @@ class AdaptiveConsistency:
     def __post_init__(self) -> None:
         check_confidence(self.confidence)
 
+    @property
+    def guarantee(self) -> str:
+        """What its parameters promise."""
+        return f"none: {self.confidence:g} is a posterior probability under a uniform prior, no bound on the error"
+
+    def least_leader(self, runner_up: int) -> int:
+        return least_leader(runner_up, self.confidence)
+
     def decide(self, history: History) -> Decision:
-        leader, runner_up = top_two(history)
-        short = votes_to_settle(leader, runner_up, self.confidence)
-        certainty = float(lead_probability(leader, runner_up)) if leader else None
-        lead = f"{leader} votes to {runner_up}"
-        return Decision(
-            stop=short == 0,
-            more=max(short, 1),
-            confidence=certainty,
-            why=lead if certainty is None else f"{lead}: the lead is real with {certainty:.1%}",
-        )
+        return decide_by(self, history)

@@ -3,22 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Protocol, final, runtime_checkable
+from typing import final
 
 from thinkctl.stopping.adaptive_consistency import AdaptiveConsistency
-from thinkctl.stopping.boundary import lead_probability
+from thinkctl.stopping.boundary import Boundary, lead_probability
 from thinkctl.types import Standing
 
 __all__ = ["Boundary", "Elimination", "FirstCome", "FlipProbability", "LeastConfident", "Uniform"]
-
-
-@runtime_checkable
-class Boundary(Protocol):
-    """A rule on two vote counts: it stops once the leader has ``least_leader(runner_up)`` votes."""
-
-    def least_leader(self, runner_up: int) -> int:
-        """Return the fewest votes of a leader at which it stops, never falling as the runner-up rises."""
-        ...
 
 
 @final

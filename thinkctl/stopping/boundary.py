@@ -1,4 +1,7 @@
-"""The exact mathematics of rules that look at two vote counts: the leader's and the runner-up's.
+"""Rules that look at two vote counts, the leader's and the runner-up's: what they share, and their exact mathematics.
+
+Such a rule is a table: for each number of the runner-up's votes the fewest of a leader at which it stops. All of
+them decide in the same way, from a tally and their table, so that a replay can take any of them by its table.
 
 With a uniform prior on the probability p that a vote goes to the leader rather than to the runner-up, a votes
 to b leave the posterior Beta(a + 1, b + 1). For whole numbers the incomplete beta function is a binomial
@@ -15,10 +18,56 @@ from collections.abc import Iterator
 from fractions import Fraction
 from functools import cache
 from math import comb
+from typing import Protocol, runtime_checkable
 
 from thinkctl.errors import ConfigurationError
+from thinkctl.selectors import top_two
+from thinkctl.types import Decision, History
 
-__all__ = ["check_confidence", "lead_probability", "least_leader", "votes_to_settle"]
+__all__ = [
+    "Boundary",
+    "as_written",
+    "check_confidence",
+    "decide_by",
+    "lead_chance",
+    "lead_probability",
+    "least_leader",
+    "tails",
+    "votes_to_settle",
+]
+
+
+@runtime_checkable
+class Boundary(Protocol):
+    """A rule on two vote counts: it stops once the leader has ``least_leader(runner_up)`` votes."""
+
+    def least_leader(self, runner_up: int) -> int:
+        """Return the fewest votes of a leader at which it stops, never falling as the runner-up rises."""
+        ...
+
+
+def decide_by(rule: Boundary, history: History, *, why: str = "") -> Decision:
+    """Decide by a rule on two vote counts. ``why`` is put behind the counts and the chance of the lead.
+
+    ``more`` is what the leader lacks: votes that all go to it. Every other course takes as many or more,
+    because the table never falls as the runner-up rises. ``confidence`` is ``lead_chance``, whatever the rule.
+    """
+    leader, runner_up = top_two(history)
+    if not leader:
+        return Decision(more=max(rule.least_leader(0), 1), why=f"no votes yet{why}")
+    short = rule.least_leader(runner_up) - leader
+    chance = lead_chance(leader, runner_up)
+    return Decision(
+        stop=short <= 0,
+        more=max(short, 1),
+        confidence=chance,
+        why=f"{leader} votes to {runner_up}: the lead is real with {chance:.1%}{why}",
+    )
+
+
+def as_written(number: float) -> Fraction:
+    """Return a number as it is written: 0.95 is 19/20, not the nearest binary fraction."""
+    return Fraction(str(float(number)))
 
 
 def check_confidence(confidence: float) -> None:
@@ -36,16 +85,22 @@ def lead_probability(leader: int, runner_up: int) -> Fraction:
 
 
 @cache
+def lead_chance(leader: int, runner_up: int) -> float:
+    """Return ``lead_probability`` as a number: the nearest one, or the last below 1."""
+    return min(float(lead_probability(leader, runner_up)), 1 - 2**-53)
+
+
+@cache
 def least_leader(runner_up: int, confidence: float) -> int:
     """Return the fewest votes of a leader whose lead over ``runner_up`` votes has at least this probability.
 
     ``confidence`` is taken as it is written: 0.95 is 19/20, not the nearest binary fraction.
     """
     check_confidence(confidence)
-    threshold = Fraction(str(float(confidence)))
+    threshold = as_written(confidence)
     return next(
         leader
-        for leader, (below, flips) in enumerate(_tails(runner_up), start=runner_up)
+        for leader, (below, flips) in enumerate(tails(runner_up), start=runner_up)
         if below * threshold.denominator >= threshold.numerator << flips
     )
 
@@ -59,7 +114,7 @@ def votes_to_settle(leader: int, runner_up: int, confidence: float) -> int:
     return max(0, least_leader(runner_up, confidence) - leader)
 
 
-def _tails(runner_up: int) -> Iterator[tuple[int, int]]:
+def tails(runner_up: int) -> Iterator[tuple[int, int]]:
     """Yield (t, m) with P(p > 1/2) = t / 2^m for a leader of ``runner_up`` votes, of one more, and so on.
 
     A draw is exactly one half. One vote more is one flip more: P(X' <= a + 1) = P(X <= a) + P(X = a + 1) / 2.

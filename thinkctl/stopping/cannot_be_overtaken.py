@@ -9,7 +9,7 @@ from thinkctl.errors import ConfigurationError
 from thinkctl.selectors import tally
 from thinkctl.types import Decision, History
 
-__all__ = ["CannotBeOvertaken"]
+__all__ = ["CannotBeOvertaken", "votes_to_safety"]
 
 
 @final
@@ -27,15 +27,20 @@ class CannotBeOvertaken:
         if self.n < 1:
             raise ConfigurationError(f"n={self.n!r} samples cannot vote; give the strategy's n, at least 1")
 
+    @property
+    def guarantee(self) -> str:
+        """What its parameters promise."""
+        return f"exactly the majority of all {self.n} samples, ties included"
+
     def decide(self, history: History) -> Decision:
         votes = tuple(tally(history).values())
         left = max(0, self.n - len(history.settled))
-        short = _votes_to_safety(votes, left)
+        short = votes_to_safety(votes, left)
         why = f"the leader has {max(votes, default=0)} votes, {left} are left"
         return Decision(stop=short == 0, more=max(short, 1), why=why)
 
 
-def _votes_to_safety(votes: tuple[int, ...], left: int) -> int:
+def votes_to_safety(votes: tuple[int, ...], left: int) -> int:
     """Return the fewest of the votes ``left`` that, all given to the leader, put it out of reach.
 
     ``votes`` are in first-vote order. After k more the leader has ``leader + k``, and a rival can still reach
