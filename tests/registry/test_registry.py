@@ -274,7 +274,7 @@ if TYPE_CHECKING:
     from nowhere import Something
 
 @dataclass(frozen=True)
-class Patient:
+class Hesitant:
     """Wait for a rule to say stop this many times."""
     policy: StoppingPolicy
     times: int = 2
@@ -310,8 +310,8 @@ class Majority2:
 '''
 THEIR_POINTS = """
 [thinkctl.stopping]
-patient = their_parts:Patient
-adaptive-consistency = their_parts:Patient
+hesitant = their_parts:Hesitant
+adaptive-consistency = their_parts:Hesitant
 gone = their_parts:Gone
 absent = no_such_module_anywhere:Part
 [thinkctl.strategies]
@@ -345,13 +345,13 @@ def theirs(tmp_path: Path, monkeypatch) -> Path:
 
 @pytest.mark.usefixtures("theirs")
 def test_parts_of_other_packages_are_named_read_and_described_like_ours() -> None:
-    assert "patient" in registry.names("stopping")
-    part = registry.parse("patient(any-of(adaptive-consistency(0.9)), times=3)")
+    assert "hesitant" in registry.names("stopping")
+    part = registry.parse("hesitant(any-of(adaptive-consistency(0.9)), times=3)")
     assert (part.policy, part.times) == (any_of(AdaptiveConsistency(0.9)), 3)
     assert registry.build(spec_of(part)) == registry.parse(registry.write(part)) == part
     described = {one.name: one for one in registry.describe("stopping")}
-    assert described["patient"].source == "their-package"
-    assert described["patient"].parameters == {"policy": None, "times": "2"}
+    assert described["hesitant"].source == "their-package"
+    assert described["hesitant"].parameters == {"policy": None, "times": "2"}
     assert registry.parse("no-parameters") is not None
 
 
@@ -364,7 +364,7 @@ def test_types_that_only_a_type_checker_sees_are_not_checked() -> None:
 
 @pytest.mark.usefixtures("theirs")
 def test_listing_names_loads_nothing() -> None:
-    assert "patient" in registry.names("stopping")
+    assert "hesitant" in registry.names("stopping")
     assert "their_parts" not in sys.modules
 
 
@@ -407,15 +407,15 @@ def test_a_broken_part_does_not_break_the_list() -> None:
 
 
 def test_two_packages_with_the_same_name_are_told_apart_by_uninstalling_one(theirs) -> None:
-    install(theirs, "another-package", "[thinkctl.stopping]\npatient = somewhere:Patient\n")
+    install(theirs, "another-package", "[thinkctl.stopping]\nhesitant = somewhere:Hesitant\n")
     with pytest.raises(
         ConfigurationError, match="comes from another-package and their-package; uninstall one"
     ):
-        registry.parse("patient(adaptive-consistency)")
+        registry.parse("hesitant(adaptive-consistency)")
 
 
 def test_a_name_of_several_kinds_needs_the_kind(theirs) -> None:
-    install(theirs, "third-package", "[thinkctl.selectors]\npatient = somewhere:Patient\n")
+    install(theirs, "third-package", "[thinkctl.selectors]\nhesitant = somewhere:Hesitant\n")
     with pytest.raises(ConfigurationError, match="stopping policy and a selector; give the kind"):
-        registry.parse("patient")
-    assert registry.parse("patient(thinking-cap(1))", "stopping").times == 2
+        registry.parse("hesitant")
+    assert registry.parse("hesitant(thinking-cap(1))", "stopping").times == 2
