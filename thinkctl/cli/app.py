@@ -208,4 +208,11 @@ def _add_models() -> None:
     app.add_typer(models, name="models")
 
 
+def _add_stopping() -> None:
+    from thinkctl.cli.stopping import app as stopping
+
+    app.add_typer(stopping, name="stopping")
+
+
 _add_models()
+_add_stopping()
