@@ -10,7 +10,7 @@ from typing import Final, Literal, final
 from thinkctl.errors import ConfigurationError
 from thinkctl.stopping.memo import remembered
 from thinkctl.stopping.probing import thought_is_open
-from thinkctl.types import Decision, History, Sample
+from thinkctl.types import Decision, History, Origin, Sample
 
 __all__ = ["RepetitionGuard"]
 
@@ -33,8 +33,10 @@ class RepetitionGuard:
     A loop makes a model certain of its next token, so rules that go by confidence take it for a good sign: they
     have this guard built in.
 
-    Source: ours. Of 1,600 recorded samples of DeepSeek-R1-Distill-Llama-8B those that looped until they were
-    truncated had the lowest perplexity.
+    Only loops to the letter are seen: shares of repeated n-grams do not tell tables and lists from loops that
+    count. Source: ours. Of 544 recorded samples of Qwen2.5-Coder-0.5B-Instruct on GSM8K and SVAMP the defaults
+    catch the 3 that run on for more than 1,800 tokens, after 512 to 992, and none of the others; in 5 million
+    characters of prose and code, by tokens, words and characters, they take only a number with hundreds of zeros for a loop.
     """
 
     tokens: int = 256
@@ -68,7 +70,7 @@ class RepetitionGuard:
         return Decision(cut=looping, why=why) if self.then == "cut" else Decision(conclude=looping, why=why)
 
     def loops(self, sample: Sample) -> bool:
-        """Say whether a sample ends with a loop."""
+        """Say whether a sample ends with a loop; of one that was concluded, whether its thought does."""
         return _period(sample, self.window, self.repeats, self.tokens) is not None
 
     def _may_end(self, sample: Sample) -> bool:
@@ -102,9 +104,12 @@ def _period(sample: Sample, window: int, repeats: int, least: int) -> int | None
 
 
 def _tail(sample: Sample, tokens: int) -> list[int]:
-    """Return the last token ids of a sample, wherever they come from."""
-    backwards = (token for segment in reversed(sample.segments) for token in reversed(segment.token_ids))
-    return list(islice(backwards, tokens))[::-1]
+    """Return the last token ids of a sample, wherever they come from, before it was made to conclude."""
+    backwards = list(reversed(sample.segments))
+    closing = (place for place, segment in enumerate(backwards) if segment.origin is Origin.FORCED)
+    thought = backwards[next(closing, -1) + 1 :] if sample.concluded else backwards
+    ids = (token for segment in thought for token in reversed(segment.token_ids))
+    return list(islice(ids, tokens))[::-1]
 
 
 def _named(samples: tuple[int, ...]) -> str:
