@@ -158,6 +158,91 @@ def demo(
     run(model=model, problems=problems, samples=samples, as_json=as_json, quiet=quiet)
 
 
+@app.command()
+def calibrate(
+    recording: Annotated[
+        Path, typer.Argument(metavar="RECORDING", help="A run file, a pool of samples or of probes.")
+    ],
+    *,
+    policy: Annotated[
+        str,
+        typer.Option(
+            metavar="PART", help="The policy whose threshold is wanted; see thinkctl list stopping."
+        ),
+    ],
+    loss: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME",
+            help="harm: stopped wrong where full thinking is right; wrong; changed: another answer, needs no gold.",
+        ),
+    ] = "harm",
+    epsilon: Annotated[
+        float, typer.Option(metavar="RISK", help="The mean loss that may not be exceeded.")
+    ] = 0.05,
+    delta: Annotated[
+        float,
+        typer.Option(metavar="P", help="How often, over calibrations, it may be exceeded all the same."),
+    ] = 0.1,
+    gold: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help='Reference answers, {"id": ..., "answer": ...} a line.'),
+    ] = None,
+    knob: Annotated[
+        str | None, typer.Option(metavar="NAME", help="The parameter.", show_default="the policy's threshold")
+    ] = None,
+    grid: Annotated[
+        str | None,
+        typer.Option(
+            metavar="VALUES", help="0.99,0.95,0.9: the most careful first.", show_default="a known one"
+        ),
+    ] = None,
+    selector: Annotated[
+        str | None, typer.Option(metavar="PART", help="Which answer wins.", show_default="that of the runs")
+    ] = None,
+    budget: Annotated[
+        str, typer.Option(metavar="LIMITS", help="tokens=, requests= of each question; or none.")
+    ] = "none",
+    form: Annotated[
+        str | None,
+        typer.Option(metavar="FORM", help="Of a pool: how answers are compared.", show_default="as recorded"),
+    ] = None,
+    probe_tokens: Annotated[
+        int, typer.Option(min=0, metavar="N", help="Of a pool of probes: what each is billed for.")
+    ] = 1,
+    mean_of_runs: Annotated[
+        bool, typer.Option("--mean-of-runs", help="Count the mean of several runs of a question as one loss.")
+    ] = False,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Find a threshold whose risk is bounded.
+
+    Replays recordings and prints the policy with the most economical threshold whose mean loss is at most epsilon,
+    with confidence 1 - delta, as --policy takes it. Where none is, it prints none (full thinking), says how many
+    questions it would take, and ends with exit code 4.
+    """
+    from thinkctl.cli.calibrate import calibrate as run
+
+    run(
+        recording,
+        policy=policy,
+        loss=loss,
+        epsilon=epsilon,
+        delta=delta,
+        gold=gold,
+        knob=knob,
+        grid=grid,
+        selector=selector,
+        budget=budget,
+        form=form,
+        probe_tokens=probe_tokens,
+        mean_of_runs=mean_of_runs,
+        as_json=as_json,
+        quiet=quiet,
+    )
+
+
 @app.command("list")
 def list_parts(
     kind: Annotated[
