@@ -9,18 +9,23 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.stopping.growing import decided, growing, probe
 from thinkctl.errors import ConfigurationError
 from thinkctl.stopping import (
     AdaptiveConsistency,
     AllOf,
+    AnswerConfidence,
+    AnswerStable,
     AnyOf,
     CannotBeOvertaken,
+    EntropyAfterThinking,
+    LowConfidence,
     ThinkingCap,
     all_of,
     any_of,
 )
 from thinkctl.testing import check_policy, history_of
-from thinkctl.types import Decision, History, ProbeRequest
+from thinkctl.types import Decision, History, Needs, ProbeRequest
 
 NOTHING_YET = history_of()
 KEYS = ("a", "b", None)
@@ -45,6 +50,7 @@ decisions = st.builds(
     probe=places.map(lambda indices: tuple(ProbeRequest(index) for index in indices)),
     more=st.none() | st.integers(1, 9),
     thinking_tokens=st.none() | st.integers(0, 99),
+    think=st.booleans(),
     confidence=st.none() | st.floats(0, 1),
     why=st.sampled_from(["", "x", "y"]),
 )
@@ -76,15 +82,74 @@ def test_any_does_to_samples_what_one_asks_for_and_all_what_each_asks_for(parts)
     one, each = said(AnyOf(tuple(parts))), said(AllOf(tuple(parts)))
     assert set(one.cut) == set.union(*cuts)
     assert set(one.conclude) == set.union(*conclusions) - set.union(*cuts)
-    assert (set(each.cut), set(each.conclude)) == (set.intersection(*cuts), set.intersection(*conclusions))
+    assert set(each.cut) == set.intersection(*cuts)
+    assert set(each.conclude) == set.intersection(*conclusions) - set.intersection(*cuts)
 
 
 @given(policies)
-def test_probes_are_made_for_whoever_asks_and_each_only_once(parts) -> None:
+def test_probes_are_made_for_whoever_asks_and_each_only_once_unless_the_sample_ends(parts) -> None:
     wanted = {probe for part in parts for probe in part.decision.probe}
     for combined in (AnyOf(tuple(parts)), AllOf(tuple(parts))):
-        assert set(said(combined).probe) == wanted
-        assert len(said(combined).probe) == len(wanted)
+        decision = said(combined)
+        ended = {*decision.cut, *decision.conclude}
+        assert set(decision.probe) == {probe for probe in wanted if probe.sample not in ended}
+        assert len(set(decision.probe)) == len(decision.probe)
+
+
+@given(policies)
+def test_to_a_sample_happens_the_strongest_of_what_is_asked_for_alone(parts) -> None:
+    for combined in (AnyOf(tuple(parts)), AllOf(tuple(parts))):
+        decision = said(combined)
+        probed = {probe.sample for probe in decision.probe}
+        groups = [set(decision.cut), set(decision.conclude), probed]
+        assert sum(map(len, groups)) == len(set.union(*groups))
+
+
+@pytest.mark.parametrize(
+    ("asks", "made"),
+    [
+        ([ProbeRequest(0, at=64)] * 2, [ProbeRequest(0, at=64)]),
+        (
+            [ProbeRequest(0, "", 20, None, 64), ProbeRequest(0, "", 1, 20, 64)],
+            [ProbeRequest(0, "", 20, 20, 64)],
+        ),
+        (
+            [ProbeRequest(0, "", 20, 0, 64), ProbeRequest(0, "", 9, None, 64)],
+            [ProbeRequest(0, "", 20, 0, 64)],
+        ),
+        ([ProbeRequest(0, at=64), ProbeRequest(0, at=96)], [ProbeRequest(0, at=64), ProbeRequest(0, at=96)]),
+        ([ProbeRequest(0, at=64), ProbeRequest(1, at=64)], [ProbeRequest(0, at=64), ProbeRequest(1, at=64)]),
+        ([ProbeRequest(0, "a"), ProbeRequest(0, "b")], [ProbeRequest(0, "a"), ProbeRequest(0, "b")]),
+    ],
+)
+def test_probes_of_one_place_and_text_are_made_once_for_all(asks, made) -> None:
+    parts = tuple(Says(Decision(probe=(ask,))) for ask in asks)
+    assert said(AnyOf(parts)).probe == said(AllOf(parts)).probe == tuple(made)
+
+
+@given(policies)
+def test_any_starts_without_a_thought_if_one_says_so_and_all_if_each_does(parts) -> None:
+    thinks = [part.decision.think for part in parts]
+    assert said(AnyOf(tuple(parts))).think == all(thinks)
+    assert said(AllOf(tuple(parts))).think == any(thinks)
+
+
+def test_a_combination_needs_what_each_of_its_policies_needs() -> None:
+    for combine in (any_of, all_of):
+        both = combine(AnswerConfidence(), any_of(LowConfidence(top=7), AdaptiveConsistency())).needs
+        assert both == Needs(
+            logprobs=7, probes=True, probe_logprobs=0, why="answer-confidence, low-confidence"
+        )
+        assert combine(AdaptiveConsistency(), ThinkingCap(9)).needs == Needs()
+
+
+def test_side_by_side_they_ask_for_one_probe_and_each_concludes_on_it() -> None:
+    """EAT alone asks at 32; at 64 one probe serves all."""
+    policy = any_of(AnswerConfidence(), AnswerStable(), EntropyAfterThinking())
+    assert decided(policy, growing(40)).probe == (ProbeRequest(0, "", 1, 20, 32),)
+    assert decided(policy, growing(64, probe(32, None))).probe == (ProbeRequest(0, "", 20, 20, 64),)
+    assert decided(policy, growing(70, probe(64, "4", 1.0))).conclude == (0,)
+    assert decided(policy, growing(200, *[probe(at, "4", 0.5) for at in (64, 128, 192)])).conclude == (0,)
 
 
 @given(policies)
@@ -133,7 +198,11 @@ def test_a_combination_never_stops_before_the_votes_that_it_says_it_needs() -> N
 
 @given(decisions)
 def test_a_combination_of_one_is_that_one(decision) -> None:
-    alone = replace(decision, conclude=tuple(i for i in decision.conclude if i not in decision.cut))
+    conclude = tuple(index for index in decision.conclude if index not in decision.cut)
+    ended = (*decision.cut, *conclude)
+    alone = replace(
+        decision, conclude=conclude, probe=tuple(each for each in decision.probe if each.sample not in ended)
+    )
     assert said(any_of(Says(alone))) == said(all_of(Says(alone))) == alone
 
 
