@@ -16,6 +16,7 @@ from thinkctl.stopping.boundary import Boundary
 from thinkctl.stopping.cannot_be_overtaken import CannotBeOvertaken, votes_to_safety
 from thinkctl.stopping.combine import AllOf, AnyOf
 from thinkctl.stopping.window import Window
+from thinkctl.stopping.wrap import WarmUp
 from thinkctl.types import name_of
 
 __all__ = ["Characteristics", "Takes", "boundary_of", "characteristics", "is_votes_rule"]
@@ -99,6 +100,8 @@ def is_votes_rule(policy: object) -> bool:
     """Whether a policy stops on votes alone, in one of the ways that are known here."""
     if isinstance(policy, AnyOf | AllOf):
         return all(map(is_votes_rule, policy.policies))
+    if isinstance(policy, WarmUp):
+        return is_votes_rule(policy.policy)
     return isinstance(policy, CannotBeOvertaken | Window) or boundary_of(policy, 0) is not None
 
 
@@ -118,6 +121,8 @@ def _sizes(policy: object) -> Iterator[int]:
     elif isinstance(policy, AnyOf | AllOf):
         for part in policy.policies:
             yield from _sizes(part)
+    elif isinstance(policy, WarmUp):
+        yield from _sizes(policy.policy)
 
 
 def _stops(policy: object, sizes: tuple[int, ...]) -> Callable[[_Seen], bool]:
@@ -126,6 +131,9 @@ def _stops(policy: object, sizes: tuple[int, ...]) -> Callable[[_Seen], bool]:
         parts = [_stops(part, sizes) for part in policy.policies]
         every = all if isinstance(policy, AllOf) else any
         return lambda seen: every(part(seen) for part in parts)
+    if isinstance(policy, WarmUp):
+        inner, samples = _stops(policy.policy, sizes), policy.samples
+        return lambda seen: seen.right + seen.other >= samples and inner(seen)
     if isinstance(policy, Window):
         place = sizes.index(policy.size)
         return lambda seen: seen.agreed[place] is not None
