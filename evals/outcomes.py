@@ -20,7 +20,7 @@ from thinkctl.protocols import Selector, StoppingPolicy
 from thinkctl.selectors import Majority
 from thinkctl.types import Budget, History, name_of
 
-__all__ = ["Case", "Outcomes", "label_of", "outcomes_of"]
+__all__ = ["Case", "Ended", "Outcomes", "Sums", "View", "check_case", "ended_at", "label_of", "outcomes_of"]
 
 
 @final
@@ -99,20 +99,19 @@ def outcomes_of(
     ``vectorised=False`` asks every policy sample by sample, to compare.
     """
     for case in cases:
-        _check(case)
-    if cap is not None and cap < 1:
-        raise ConfigurationError(f"cap={cap!r} leaves no sample; give at least 1")
-    sums = [_Sums() for _ in cases]
+        check_case(case)
+    sums = [Sums() for _ in cases]
     slow = [not (vectorised and _is_fast(case)) for case in cases]
     histories = [table.history(row) for row in range(len(table))] if any(slow) else []
     for order in table.orders(permutations, seed=seed):
-        view = _View.of(table, order, cap)
+        view = View.of(table, order, cap)
         for case, added, slowly in zip(cases, sums, slow, strict=True):
             added.add(view, _by_event(view, case, histories) if slowly else _by_vector(view, case))
     return [added.means() for added in sums]
 
 
-def _check(case: Case) -> None:
+def check_case(case: Case) -> None:
+    """Raise ``ConfigurationError`` for what no recording can tell."""
     if case.samples is not None and case.samples < 1:
         raise ConfigurationError(f"samples={case.samples!r} is no number of samples; give at least 1")
     for name in ("seconds", "dollars", "thinking_tokens"):
@@ -128,7 +127,7 @@ def _is_fast(case: Case) -> bool:
 
 @final
 @dataclass(frozen=True, slots=True)
-class _View:
+class View:
     """A table with its samples in one order. ``sizes`` are numbers of samples that can be taken."""
 
     table: VoteTable
@@ -143,7 +142,10 @@ class _View:
     """Whether at least one of all samples is right."""
 
     @classmethod
-    def of(cls, table: VoteTable, order: Ints, cap: int | None) -> _View:
+    def of(cls, table: VoteTable, order: Ints, cap: int | None = None) -> View:
+        """Look at a table in an order of each row's samples, of which the first ``cap`` can be taken."""
+        if cap is not None and cap < 1:
+            raise ConfigurationError(f"cap={cap!r} leaves no sample; give at least 1")
         keys = np.take_along_axis(table.keys, order, axis=1)
         tokens = np.take_along_axis(table.tokens, order[None], axis=2)
         spent = np.zeros((len(KINDS), table.width + 1, len(table)), dtype=np.int64)
@@ -169,7 +171,7 @@ class _View:
 
 @final
 @dataclass(frozen=True, slots=True)
-class _Ended:
+class Ended:
     """How each row ended in one order: as ``Outcomes``, before means are taken."""
 
     right: Floats | None
@@ -183,28 +185,31 @@ class _Ended:
     unknown: Ints
 
 
-def _by_vector(view: _View, case: Case) -> _Ended:
-    votes, row = view.votes, view.row
-    limit = view.sizes if case.samples is None else np.minimum(view.sizes, case.samples)
-    fits = np.minimum(limit, _that_fit(view, case.budget))
-    wish = first_true(would_stop(case.policy, votes))
-    taken = np.minimum(wish, fits)
-    said = votes.leading[taken, row]
-    stopped = wish <= fits
-    return _Ended(
-        right=None if view.right is None else view.right[row, said].astype(np.float64),
-        full_right=None if view.right is None else view.right[row, view.full].astype(np.float64),
+def ended_at(view: View, taken: Ints, *, stopped: Bools, walled: Bools) -> Ended:
+    """Return how rows ended that took so many samples and let the majority win."""
+    said = view.votes.leading[taken, view.row]
+    return Ended(
+        right=None if view.right is None else view.right[view.row, said].astype(np.float64),
+        full_right=None if view.right is None else view.right[view.row, view.full].astype(np.float64),
         same=said == view.full,
         samples=taken,
-        tokens=view.spent[:, taken, row],
+        tokens=view.spent[:, taken, view.row],
         stopped=stopped,
-        walled=~stopped & (fits < limit),
+        walled=walled,
         unanswered=said == ABSTAINS,
         unknown=np.zeros_like(taken),
     )
 
 
-def _that_fit(view: _View, budget: Budget) -> Ints:
+def _by_vector(view: View, case: Case) -> Ended:
+    limit = view.sizes if case.samples is None else np.minimum(view.sizes, case.samples)
+    fits = np.minimum(limit, _that_fit(view, case.budget))
+    wish = first_true(would_stop(case.policy, view.votes))
+    stopped = wish <= fits
+    return ended_at(view, np.minimum(wish, fits), stopped=stopped, walled=~stopped & (fits < limit))
+
+
+def _that_fit(view: View, budget: Budget) -> Ints:
     """Return how many samples of each row a budget lets one take: the first that does not fit ends it."""
     width = view.table.width
     fits = np.full(len(view.table), width, dtype=np.int64)
@@ -216,10 +221,10 @@ def _that_fit(view: _View, budget: Budget) -> Ints:
     return fits
 
 
-def _by_event(view: _View, case: Case, histories: Sequence[History]) -> _Ended:
+def _by_event(view: View, case: Case, histories: Sequence[History]) -> Ended:
     rows = [_ended_row(view, case, row, recorded) for row, recorded in enumerate(histories)]
     right, full, same, samples, tokens, stopped, walled, unanswered, unknown = zip(*rows, strict=True)
-    return _Ended(
+    return Ended(
         right=None if None in right else np.array(right, dtype=np.float64),
         full_right=None if None in full else np.array(full, dtype=np.float64),
         same=np.array(same),
@@ -232,8 +237,8 @@ def _by_event(view: _View, case: Case, histories: Sequence[History]) -> _Ended:
     )
 
 
-def _ended_row(view: _View, case: Case, row: int, recorded: History) -> tuple[Any, ...]:
-    """Return the fields of ``_Ended`` for one row."""
+def _ended_row(view: View, case: Case, row: int, recorded: History) -> tuple[Any, ...]:
+    """Return the fields of ``Ended`` for one row."""
     table, size = view.table, int(view.sizes[row])
     samples = tuple(recorded.samples[place] for place in view.order[row, :size])
     limited = replace(recorded, samples=samples if case.samples is None else samples[: case.samples])
@@ -252,7 +257,7 @@ def _ended_row(view: _View, case: Case, row: int, recorded: History) -> tuple[An
     )
 
 
-class _Sums:
+class Sums:
     """Sums over permutations; what is unknown in one is unknown in all."""
 
     def __init__(self) -> None:
@@ -260,7 +265,7 @@ class _Sums:
         self._unknown = set[str]()
         self._sums: dict[str, Floats] = {}
 
-    def add(self, view: _View, ended: _Ended) -> None:
+    def add(self, view: View, ended: Ended) -> None:
         self._number += 1
         found: dict[str, Any] = {each.name: getattr(ended, each.name) for each in fields(ended)}
         for name, value in {**found, "oracle": view.covered}.items():

@@ -85,8 +85,10 @@ def fixed_cases(most: int, numbers: Sequence[int] = FIXED) -> list[Case]:
     return [*(Case(samples=number) for number in numbers if number < most), Case()]
 
 
-def row_of(table: VoteTable, case: Case, found: Outcomes, *, permutations: int) -> Row:
-    """Sum outcomes up."""
+def row_of(
+    table: VoteTable, case: Case, found: Outcomes, *, permutations: int, limits: str | None = None
+) -> Row:
+    """Sum outcomes up. ``limits`` are said instead of the case's."""
     groups, total = table.groups, found.tokens.sum(axis=0)
     kinds = dict(zip(KINDS, found.tokens.mean(axis=1).tolist(), strict=True))
     right, agreement = found.right, share(found.same, groups)
@@ -94,7 +96,7 @@ def row_of(table: VoteTable, case: Case, found: Outcomes, *, permutations: int) 
         pool=table.name,
         policy=case.label,
         selector=label_of(case.selector),
-        budget=case.limits,
+        budget=case.limits if limits is None else limits,
         questions=int(groups.max()) + 1,
         permutations=permutations,
         accuracy=None if right is None else share(right, groups),
