@@ -61,6 +61,11 @@ class Share:
             )
 
     @property
+    def rule(self) -> tuple[Allocation, StoppingPolicy | None, int]:
+        """What says which problem gets the next sample, whatever there is to share."""
+        return self.allocation, self.policy, self.first
+
+    @property
     def label(self) -> str:
         """The allocation and the policy as they are written."""
         parts = [label_of(self.allocation), *([] if self.policy is None else [label_of(self.policy)])]
@@ -102,12 +107,12 @@ def allocate(
     sums = [Sums() for _ in shares]
     for order in table.orders(permutations, seed=seed):
         view = View.of(table, order, cap)
-        bought: dict[object, Ints] = {}
+        bought: dict[Share, Ints] = {}
         for share, added in zip(shares, sums, strict=True):
-            key = (share.allocation, share.policy, share.first)
-            if key not in bought:
-                bought[key] = purchases(view, *key, most=_most(view, shares))
-            added.add(view, _ended(view, bought[key], share))
+            alike = [each for each in shares if each.rule == share.rule]
+            if alike[0] not in bought:
+                bought[alike[0]] = purchases(view, *share.rule, most=_most(view, alike))
+            added.add(view, _ended(view, bought[alike[0]], share))
     return [
         row_of(
             table,
@@ -132,7 +137,8 @@ def anytime(
     start = leading[0]
 
     def running(at_start: Floats, change: Floats) -> Floats:
-        return np.concatenate([[at_start.sum()], at_start.sum() + change.cumsum()]) / number
+        steps: Floats = np.concatenate([[0.0], change.cumsum()]) + at_start.sum()
+        return steps / number
 
     full = view.full
     same = running((start == full) * 1.0, (now == full[rows]) * 1.0 - (then == full[rows]))
