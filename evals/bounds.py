@@ -6,6 +6,7 @@ All hold for ``n`` independent losses of one distribution, for every n, without 
 from __future__ import annotations
 
 import math
+from functools import cache
 from typing import Final
 
 from thinkctl.errors import ConfigurationError, MissingExtra
@@ -63,6 +64,7 @@ def hoeffding_bentkus(total: float, n: int, delta: float) -> float:
     return high
 
 
+@cache
 def questions_needed(epsilon: float, delta: float, rate: float = 0.0, *, binary: bool = True) -> int | None:
     """Return the fewest questions at which losses of this rate would be bounded by ``epsilon``.
 

@@ -84,13 +84,11 @@ class Calibration:
         if self.loss == "wrong" and self.full_accuracy is not None and 1 - self.full_accuracy > self.epsilon:
             return f"full thinking itself is wrong on {1 - self.full_accuracy:.1%}"
         if self.losses == 0:
-            return f"without a loss it takes {self.needed:,} questions"
-        least = f"without a loss {self.needed:,} questions would do"
+            return f"it takes {self.needed:,} questions, even without a loss"
+        least = f"{self.needed:,} questions would do without a loss"
         if self.needed_at_rate is None:
-            return (
-                f"{least}, but losses this frequent are above {self.epsilon:.1%} with any number of questions"
-            )
-        return f"{least}, at the observed rate it takes about {self.needed_at_rate:,}"
+            return f"{least}; losses as frequent as these are above {self.epsilon:.1%} with any number of questions"
+        return f"{least}, about {self.needed_at_rate:,} with losses as frequent as these"
 
 
 def calibrate(

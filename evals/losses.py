@@ -77,7 +77,8 @@ class LossTable:
     """What each threshold of a policy would have lost on each question.
 
     A threshold is replayed when it is first asked for. One table serves many calibrations: on halves of the
-    questions, at other risks. ``policy`` and ``knob`` are what is calibrated, ``cautions`` what the recordings lack.
+    questions, at other risks. ``policy`` and ``knob`` are what is calibrated, ``ids`` the questions in the order of the
+    rows, ``cautions`` what the recordings lack.
 
     Args:
         policy: Any policy with one parameter that says how careful it is.
@@ -118,6 +119,7 @@ class LossTable:
         self._runs: Final = tuple(runs)
         self._histories: Final = tuple(one.history if isinstance(one, Run) else one for one in self._runs)
         self._budget: Final = budget
+        self.ids: Final = tuple(dict.fromkeys(history.problem.id for history in self._histories))
         self._rows: Final = _rows(self._histories, repeats)
         self._right: Final = _judge(gold, self._histories, needed=loss in ("harm", "wrong"))
         self._loss: Final = loss
@@ -133,11 +135,6 @@ class LossTable:
         )
         self._columns: Final[dict[int, _Column]] = {}
         self._baseline: Final = self._gathered(self._full)
-
-    @property
-    def ids(self) -> tuple[str, ...]:
-        """The questions, in the order of the rows."""
-        return tuple(dict.fromkeys(history.problem.id for history in self._histories))
 
     @property
     def loss(self) -> str:
