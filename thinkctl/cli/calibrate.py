@@ -162,8 +162,8 @@ def _print(found: Calibration) -> None:
 
 
 def _lines(found: Calibration) -> list[tuple[str, str]]:
-    bound = f"on {found.losses:g} of {plural(found.n, 'question')}, so at most {found.bound:.2%} of all"
-    lines = [("loss", f"{_MEANS[found.loss]} {bound}")]
+    bound = f"{found.losses:g} of {plural(found.n, 'question')}, at most {found.bound:.2%}"
+    lines = [("loss", f"{_MEANS[found.loss]}: {bound}")]
     if found.feasible:
         lines.append(("guarantee", f"at most {found.epsilon:.1%} with confidence {1 - found.delta:.0%}"))
         lines.append(
