@@ -32,7 +32,7 @@ def serve(model: str | Path, log: Path, *more: str) -> Iterator[str]:
         "--port": str(port),
         "--dtype": "float32",
         "--max-model-len": "2048",
-        "--max-num-seqs": "16",
+        "--max-num-seqs": "32",
         "--block-size": "32",
         "--kv-cache-memory-bytes": str(1 << 28),
         "--max-num-batched-tokens": "256",
