@@ -34,12 +34,15 @@ def asked(policy, sample):
         (100, (), [64]),
         (127, (64,), []),
         (128, (64,), [128]),
-        (300, (), [256]),  # what was passed over is let go
+        (128, (), [64]),  # one place after the other
+        (255, (64,), [128]),
+        (256, (64,), [256]),  # what is far behind is let go
+        (300, (), [256]),
         (300, (64, 256), []),
-        (300, (64, 300), [256]),  # a probe elsewhere is another policy's
+        (300, (192, 300), [256]),  # a probe elsewhere is another policy's
     ],
 )
-def test_a_thought_is_probed_at_its_last_multiple_that_was_not(tokens, probed, at) -> None:
+def test_a_thought_is_probed_at_one_multiple_after_the_other(tokens, probed, at) -> None:
     assert asked(AnswerConfidence(), growing(tokens, *[probe(place) for place in probed])) == at
 
 

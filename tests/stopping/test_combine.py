@@ -143,6 +143,15 @@ def test_a_combination_needs_what_each_of_its_policies_needs() -> None:
         assert combine(AdaptiveConsistency(), ThinkingCap(9)).needs == Needs()
 
 
+def test_who_is_overruled_goes_on_probing() -> None:
+    """AnswerConfidence alone would have concluded, and must know how it goes on."""
+    both = all_of(AnswerConfidence(), AnswerStable(k=2))
+    decision = decided(both, growing(130, probe(64, "4", 1.0)))
+    assert decision.conclude == ()
+    assert decision.probe == (ProbeRequest(0, "", 20, 0, 128),)
+    assert decided(both, growing(130, probe(64, "4", 1.0), probe(128, "4", 1.0))).conclude == (0,)
+
+
 def test_side_by_side_they_ask_for_one_probe_and_each_concludes_on_it() -> None:
     """EAT alone asks at 32; at 64 one probe serves all."""
     policy = any_of(AnswerConfidence(), AnswerStable(), EntropyAfterThinking())

@@ -131,7 +131,7 @@ def test_the_order_in_which_probes_came_in_makes_no_difference() -> None:
 
 
 def test_it_asks_for_one_token_and_its_alternatives() -> None:
-    assert decided(EntropyAfterThinking(top=7), growing(70)).probe == (ProbeRequest(0, "", 1, 7, 64),)
+    assert decided(EntropyAfterThinking(top=7), growing(40)).probe == (ProbeRequest(0, "", 1, 7, 32),)
     assert EntropyAfterThinking(top=7).needs == Needs(
         probes=True, probe_logprobs=7, why="entropy-after-thinking"
     )

@@ -191,9 +191,9 @@ def test_samples_are_left_alone_before_they_are_long_enough() -> None:
     assert decided(policy, short, short, short) == Decision()
 
 
-def test_a_probe_before_the_warm_up_is_over_is_not_made() -> None:
-    assert decided(WarmUp(AnswerStable(), tokens=100), growing(110)).probe == ()
-    assert len(decided(WarmUp(AnswerStable(), tokens=100), growing(128)).probe) == 1
+def test_before_the_warm_up_is_over_no_probe_is_made() -> None:
+    assert decided(WarmUp(AnswerStable(), tokens=100), growing(99)).probe == ()
+    assert len(decided(WarmUp(AnswerStable(), tokens=100), growing(100)).probe) == 1
 
 
 # -- a grid of tokens ------------------------------------------------------------------------------------------

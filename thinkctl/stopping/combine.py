@@ -10,7 +10,7 @@ from typing import TypeVar, final
 
 from thinkctl.errors import ConfigurationError
 from thinkctl.protocols import StoppingPolicy
-from thinkctl.stopping.probing import merged
+from thinkctl.stopping.probing import merged, probes_all_the_same
 from thinkctl.types import Decision, History, Needs, ProbeRequest, needs_of
 
 __all__ = ["AllOf", "AnyOf", "all_of", "any_of"]
@@ -48,7 +48,7 @@ class AnyOf:
             stop=bool(stopping),
             cut=cut,
             conclude=conclude,
-            probe=_probes(decisions, (*cut, *conclude)),
+            probe=merged(_probes(decisions), without=(*cut, *conclude)),
             more=min(_known(decision.more for decision in decisions), default=None),
             thinking_tokens=_strictest_cap(decisions),
             think=all(decision.think for decision in decisions),
@@ -63,7 +63,7 @@ class AllOf:
     """Stop only when all of ``policies`` would.
 
     ``cut`` and ``conclude`` are what every one of them asks for; ``probe`` is what any asks for, since each
-    needs its probes, but of samples that are cut or concluded. ``more`` is the largest bound among those that
+    needs its probes, also on a sample that it alone would conclude. ``more`` is the largest bound among those that
     would not stop yet, and none if one of them sets no bound. The strictest ``thinking_tokens`` and the lowest
     ``confidence`` count. Samples start without a thought if all say so. With a policy that never stops, such as
     a thinking cap, this never stops either: put the cap beside it, in ``any_of``.
@@ -84,11 +84,15 @@ class AllOf:
         waiting = [decision for decision in decisions if not decision.stop]
         cut = _common([decision.cut for decision in decisions])
         conclude = tuple(one for one in _common([each.conclude for each in decisions]) if one not in cut)
+        asked, again = _probes(decisions), list[ProbeRequest]()
+        for policy, decision in zip(self.policies, decisions, strict=True):
+            alone = {*decision.conclude}.difference(cut, conclude)
+            again += probes_all_the_same(policy, history, alone)
         return Decision(
             stop=not waiting,
             cut=cut,
             conclude=conclude,
-            probe=_probes(decisions, (*cut, *conclude)),
+            probe=merged((*asked, *again), without=(*cut, *conclude)),
             more=_largest_bound(waiting or decisions),
             thinking_tokens=_strictest_cap(decisions),
             think=any(decision.think for decision in decisions),
@@ -121,8 +125,8 @@ def _all_needs(policies: Iterable[StoppingPolicy]) -> Needs:
     return reduce(or_, map(needs_of, policies), Needs())
 
 
-def _probes(decisions: Iterable[Decision], ended: Sequence[int]) -> tuple[ProbeRequest, ...]:
-    return merged((request for decision in decisions for request in decision.probe), without=ended)
+def _probes(decisions: Iterable[Decision]) -> list[ProbeRequest]:
+    return [request for decision in decisions for request in decision.probe]
 
 
 def _known(values: Iterable[T | None]) -> list[T]:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import replace
 from typing import Final, Protocol
 
 from thinkctl.errors import ConfigurationError
+from thinkctl.protocols import StoppingPolicy
 from thinkctl.types import Decision, History, Origin, Probe, ProbeRequest, Sample
 
 __all__ = [
@@ -16,11 +17,14 @@ __all__ = [
     "grid_request",
     "length",
     "merged",
+    "probes_all_the_same",
     "probes_on_grid",
     "thought_is_open",
 ]
 
 _NO_GUARD: Final = Decision()
+_FAR_BEHIND: Final = 64
+"""Tokens: news comes every 32, and up to 31 late."""
 
 
 class Guard(Protocol):
@@ -65,17 +69,21 @@ def probes_on_grid(sample: Sample, every: int, text: str) -> list[Probe]:
 
 
 def grid_request(sample: Sample, every: int, request: ProbeRequest) -> ProbeRequest | None:
-    """Return ``request`` at the sample's last multiple of ``every`` tokens, unless that was probed already.
+    """Return ``request`` at the next multiple of ``every`` tokens after the last that was probed, if it is there.
 
-    Places that were passed over are let go, and so are those among tokens that it inherited.
+    So places are probed one after the other and are the same however news comes in. One that is far behind the
+    last multiple is let go, and so are those among tokens that a sample inherited.
     """
     tokens = length(sample)
-    at = tokens - tokens % every
+    latest = tokens - tokens % every
     inherited = sum(
         len(segment.token_ids) for segment in sample.segments if segment.origin is Origin.INHERITED
     )
-    if at <= inherited or any(probe.at == at for probe in probes_on_grid(sample, every, request.text)):
+    probed = max((probe.at for probe in probes_on_grid(sample, every, request.text)), default=0)
+    following = max(probed, inherited - inherited % every) + every
+    if following > latest:
         return None
+    at = following if latest - following <= max(every, _FAR_BEHIND) else latest
     return replace(request, at=at)
 
 
@@ -102,6 +110,28 @@ def by_probes(
         elif (request := ask(sample)) is not None:
             probe.append(request)
     return replace(guarded, conclude=tuple(conclude), probe=tuple(probe), why="; ".join(why))
+
+
+def probes_all_the_same(
+    policy: StoppingPolicy, history: History, samples: Collection[int]
+) -> tuple[ProbeRequest, ...]:
+    """Return what a policy would ask of samples that it concludes and that go on nevertheless.
+
+    It is shown their probes as if these had said nothing.
+    """
+    if not samples:
+        return ()
+    silent = tuple(
+        replace(
+            sample,
+            probes=tuple(replace(probe, answer=None, logprobs=None, text="") for probe in sample.probes),
+        )
+        if sample.index in samples
+        else sample
+        for sample in history.samples
+    )
+    asked = policy.decide(replace(history, samples=silent)).probe
+    return tuple(request for request in asked if request.sample in samples)
 
 
 def merged(requests: Iterable[ProbeRequest], without: Iterable[int] = ()) -> tuple[ProbeRequest, ...]:

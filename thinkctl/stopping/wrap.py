@@ -8,7 +8,7 @@ from typing import final
 from thinkctl.errors import ConfigurationError
 from thinkctl.hindsight import at_token
 from thinkctl.protocols import StoppingPolicy
-from thinkctl.stopping.probing import check_at_least, length, thought_is_open
+from thinkctl.stopping.probing import check_at_least, length, probes_all_the_same, thought_is_open
 from thinkctl.types import Decision, History, Needs, Sample, needs_of
 
 __all__ = ["EveryTokens", "Patient", "WarmUp"]
@@ -51,11 +51,13 @@ class Patient:
             more = max(1, self.k - streak)
         elif more is not None:
             more += self.k - 1
+        held = {*now.conclude} - conclude
         return replace(
             now,
             stop=streak >= self.k,
             cut=tuple(index for index in now.cut if index in cut),
             conclude=tuple(index for index in now.conclude if index in conclude),
+            probe=(*now.probe, *probes_all_the_same(self.policy, history, held)),
             more=more,
         )
 
@@ -104,11 +106,7 @@ class WarmUp:
             now,
             cut=tuple(index for index in now.cut if index in ready),
             conclude=tuple(index for index in now.conclude if index in ready),
-            probe=tuple(
-                request
-                for request in now.probe
-                if request.sample in ready and (request.at is None or request.at >= self.tokens)
-            ),
+            probe=tuple(request for request in now.probe if request.sample in ready),
         )
 
 
