@@ -12,7 +12,7 @@ from typing import Final
 from thinkctl.errors import ConfigurationError, MissingExtra
 
 try:
-    from scipy.special import bdtr, betaincinv
+    from scipy.special import bdtr, betaincinv  # type: ignore[import-untyped]
 except ImportError as error:
     raise MissingExtra("calibration needs scipy: pip install 'thinkctl[plot]'") from error
 

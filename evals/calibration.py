@@ -16,7 +16,7 @@ from typing import final
 from thinkctl.errors import ConfigurationError
 from thinkctl.evals.bounds import check_level, questions_needed
 from thinkctl.evals.knobs import turned
-from thinkctl.evals.losses import LOSSES, Gold, Loss, LossTable, Method, Recorded, Repeats, Step
+from thinkctl.evals.losses import LOSSES, Gold, Loss, LossTable, Method, Questions, Recorded, Repeats, Step
 from thinkctl.protocols import Selector, StoppingPolicy
 from thinkctl.types import Budget, name_of
 
@@ -121,7 +121,7 @@ def calibrate(
 
 
 def calibrated(
-    table: LossTable, epsilon: float = 0.05, delta: float = 0.1, questions: Sequence[int] | None = None
+    table: LossTable, epsilon: float = 0.05, delta: float = 0.1, questions: Questions | None = None
 ) -> Calibration:
     """Calibrate on some questions of a table (its rows; all of them by default); see ``calibrate``."""
     check_level("epsilon", epsilon)

@@ -153,11 +153,11 @@ def _turned(part: Any, steps: Sequence[str], value: Value, path: str) -> Any:
 
 
 def _member(part: Any, step: str, path: str) -> Any:
-    if isinstance(part, tuple) and step.isdigit() and int(step) < len(cast("tuple[Any, ...]", part)):
+    if isinstance(part, tuple) and step.isdigit() and int(step) < len(part):
         return part[int(step)]
     if dataclasses.is_dataclass(part) and any(step == field.name for field in dataclasses.fields(part)):
         return getattr(part, step)
-    what = f"{len(cast('tuple[Any, ...]', part))} parts" if isinstance(part, tuple) else name_of(part)
+    what = f"{len(part)} parts" if isinstance(part, tuple) else name_of(part)
     raise ConfigurationError(f"knob {path!r}: {what} has no {step!r}; write the way to a parameter")
 
 
@@ -184,7 +184,7 @@ def _only(policy: StoppingPolicy) -> str:
 def _known(part: Any, way: tuple[str, ...]) -> Iterator[tuple[str, Family | None]]:
     """Iterate over the known knobs within a part, each with the way to it."""
     if isinstance(part, tuple):
-        for place, inner in enumerate(cast("tuple[Any, ...]", part)):
+        for place, inner in enumerate(part):
             yield from _known(inner, (*way, str(place)))
         return
     if not dataclasses.is_dataclass(part) or not isinstance(part, StoppingPolicy):

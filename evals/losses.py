@@ -21,10 +21,12 @@ from thinkctl.protocols import Selector, StoppingPolicy
 from thinkctl.selectors import Majority
 from thinkctl.types import Answer, Budget, History, Run
 
-__all__ = ["LOSSES", "Gold", "Loss", "LossTable", "Method", "Recorded", "Repeats", "Step"]
+__all__ = ["LOSSES", "Gold", "Loss", "LossTable", "Method", "Questions", "Recorded", "Repeats", "Step"]
 
 Floats: TypeAlias = npt.NDArray[np.float64]
 Rows: TypeAlias = npt.NDArray[np.int64]
+Questions: TypeAlias = Sequence[int] | npt.NDArray[np.integer[Any]]
+"""Rows of questions, each once."""
 Method: TypeAlias = Literal["clopper-pearson", "hoeffding-bentkus"]
 Repeats: TypeAlias = Literal["refuse", "mean"]
 Recorded: TypeAlias = Run | History
@@ -151,7 +153,7 @@ class LossTable:
         """Return the losses of the grid's value at ``place``, one for each question, in [0, 1]."""
         return self._column(place).losses.copy()
 
-    def measure(self, place: int | None, delta: float = 0.1, questions: Sequence[int] | None = None) -> Step:
+    def measure(self, place: int | None, delta: float = 0.1, questions: Questions | None = None) -> Step:
         """Return what the grid's value at ``place`` did on some questions (rows; all of them by default).
 
         ``None`` is full thinking. On questions that were not calibrated on, this is an honest measurement of one
@@ -172,7 +174,7 @@ class LossTable:
             unknown=int(column.unknown[rows].sum()),
         )
 
-    def _some(self, questions: Sequence[int] | None) -> npt.NDArray[np.int64]:
+    def _some(self, questions: Questions | None) -> npt.NDArray[np.int64]:
         count = len(self.ids)
         if questions is None:
             return np.arange(count)
@@ -236,7 +238,7 @@ class LossTable:
 
     def _means(self, values: Sequence[float]) -> Floats:
         sums = np.bincount(self._rows, weights=np.asarray(values, dtype=np.float64))
-        return cast("Floats", sums / np.bincount(self._rows))
+        return sums / np.bincount(self._rows)
 
 
 @final

@@ -126,7 +126,7 @@ def _probes(entries: Any, length: int, probe_tokens: int, form_name: str) -> lis
     if not isinstance(entries, list) or not entries:
         raise ValueError("probes: expected a list of at least one probe")
     probes: list[Probe] = []
-    for place, entry in enumerate(cast("list[Any]", entries)):
+    for place, entry in enumerate(entries):
         try:
             probe = _probe(_object(entry), probe_tokens, form_name)
             if probes and probe.at <= probes[-1].at:

@@ -114,7 +114,7 @@ def _probe_cautions(policy: StoppingPolicy, samples: Sequence[Sample]) -> Iterat
 def _grids_of(part: Any) -> Iterator[int]:
     """Iterate over the distances between probes that a policy and the policies within it ask for."""
     if isinstance(part, tuple):
-        for inner in cast("tuple[Any, ...]", part):
+        for inner in part:
             yield from _grids_of(inner)
     elif isinstance(part, StoppingPolicy) and dataclasses.is_dataclass(part):
         every = getattr(part, "every", None)

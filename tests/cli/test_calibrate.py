@@ -12,7 +12,7 @@ from thinkctl.runfile import RunFile
 from thinkctl.testing import ScriptedEngine
 
 
-def pool(folder, good, bad=0, *, gold="a", name="pool.jsonl"):
+def pool(folder, good, bad=0, *, gold: str | None = "a", name="pool.jsonl"):
     """Questions on which all eight samples agree, and some on which the first four are wrong."""
     path = folder / name
     rows = [

@@ -51,7 +51,7 @@ def test_every_stopping_policy_of_ours_has_a_known_knob_or_a_reason_not_to():
 
 @pytest.mark.parametrize("name", sorted(name for name, family in KNOBS.items() if family is not None))
 def test_every_value_of_a_grid_is_one_that_the_policy_takes_the_most_careful_first(name):
-    family, policy = KNOBS[name], registry.policy(EXAMPLES.get(name, name))
+    family, policy = KNOBS[name], registry.policy(EXAMPLES.get(name) or name)
     assert family is not None
     knob = knob_for(policy)
     assert (knob.path, knob.grid) == (family.parameter, family.grid)

@@ -77,7 +77,9 @@ def test_a_probed_problem_is_one_finished_sample_with_its_probes(tmp_path):
 
 def test_probabilities_are_relative_to_all_labels_together(tmp_path):
     (history,) = read_probe_pool(written(tmp_path, row()))
-    (logprob,) = history.samples[0].probes[0].logprobs
+    logprobs = history.samples[0].probes[0].logprobs
+    assert logprobs is not None
+    (logprob,) = logprobs
     assert math.exp(logprob.sampled) == pytest.approx(0.75)
     assert [math.exp(one) for one in logprob.top] == pytest.approx([0.75, 0.25])
     assert logprob.sampled <= 0

@@ -44,7 +44,9 @@ def test_in_a_pool_what_the_recorded_grader_found_right_is_one_value(tmp_path):
     (history,) = found.runs
     assert isinstance(history, History)
     assert keys(history) == ["2.0", "3", "3.0", "2.0", None]
-    assert Majority().select(history).text == "2.0"
+    answer = Majority().select(history)
+    assert answer is not None
+    assert answer.text == "2.0"
     assert [sample.thinking_tokens for sample in history.samples] == [10, 11, 12, 13, 14]
     assert found.graded
     said = [sample.answer for sample in history.samples if sample.answer is not None]
@@ -63,6 +65,7 @@ def test_in_a_pool_with_a_form_votes_are_counted_on_its_keys(tmp_path):
 def test_reference_answers_that_are_given_go_before_the_recorded_ones(tmp_path, gold, known, right):
     found = open_recordings(written(tmp_path, POOL), gold=gold)
     (history,) = found.runs
+    assert isinstance(history, History)
     assert found.graded is known
     said = [sample.answer for sample in history.samples[:2] if sample.answer is not None]
     assert [found.is_right(history, answer) for answer in said] == right
@@ -72,7 +75,9 @@ def test_without_any_reference_answer_nothing_is_graded(tmp_path):
     row = {"id": "q", "samples": [{"answer": "2", "tokens": 1}]}
     found = open_recordings(written(tmp_path, row))
     assert not found.graded
-    assert not found.is_right(found.runs[0], Answer("2", "2", 0))
+    (history,) = found.runs
+    assert isinstance(history, History)
+    assert not found.is_right(history, Answer("2", "2", 0))
 
 
 def test_recorded_probes_are_known_from_pools(tmp_path):
