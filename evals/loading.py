@@ -8,6 +8,7 @@ from pathlib import Path
 from thinkctl.answers import form
 from thinkctl.errors import ConfigurationError
 from thinkctl.evals.gold import is_right
+from thinkctl.evals.probes import is_probe_pool, read_probe_pool
 from thinkctl.evals.table import ABSTAINS, TableRow, VoteTable
 from thinkctl.hindsight import hindsight
 from thinkctl.runfile import Pool, Recorded, is_run_file, read, read_pool
@@ -26,21 +27,33 @@ def open_table(
     gold: Mapping[str, str] | None = None,
     answer_form: str | None = None,
     merge_right: bool = False,
+    probe_tokens: int = 1,
 ) -> VoteTable:
-    """Read the table of a pool or of a run file.
+    """Read the table of a run file, of a pool of samples or of a recording of probes.
 
-    ``gold`` are reference answers by id; a pool has its own. The other two are for pools, since runs know how they
-    counted: see ``table_of_pool``. Raises ``RunFileError``.
+    ``gold`` are reference answers by id; they go before those of the file. ``answer_form`` and ``merge_right`` are for
+    pools, since runs know how they counted: see ``table_of_pool``. ``probe_tokens`` is what each recorded probe is
+    billed for: see ``read_probe_pool``. Raises ``RunFileError``.
     """
     path = Path(path)
     name = path.name.removesuffix(".gz").removesuffix(".jsonl")
-    if not is_run_file(path):
-        pool = read_pool(path)
-        graded = pool if gold is None else Pool(pool.recorded, gold)
-        return table_of_pool(graded, name, answer_form=answer_form, merge_right=merge_right)
-    if answer_form is not None or merge_right:
-        raise ConfigurationError(f"{path}: runs know how they counted votes; give a form for pools only")
-    return table_of_runs(read(path), name, gold=gold)
+    given = dict(gold or {})
+    runs = is_run_file(path)
+    if merge_right and (runs or is_probe_pool(path)):
+        raise ConfigurationError(
+            f"{path}: only the answers of a pool of samples can be merged; leave that out"
+        )
+    if runs and answer_form is not None:
+        raise ConfigurationError(f"{path}: runs know the form of their answers; leave out {answer_form!r}")
+    if runs:
+        return table_of_runs(read(path), name, gold=given)
+    if is_probe_pool(path):
+        probed = read_probe_pool(path, probe_tokens=probe_tokens, form_name=answer_form or "choice")
+        return table_of_runs(probed.histories, name, gold={**probed.gold, **given})
+    pool = read_pool(path)
+    judged = {name: said for name, said in pool.correct.items() if name not in given}
+    graded = Pool(pool.recorded, {**pool.gold, **given}, judged)
+    return table_of_pool(graded, name, answer_form=answer_form, merge_right=merge_right)
 
 
 def table_of_pool(
@@ -58,7 +71,7 @@ def table_of_pool(
 
 
 def table_of_runs(
-    runs: Iterable[Run], name: str = "runs", *, gold: Mapping[str, str] | None = None
+    runs: Iterable[Run | History], name: str = "runs", *, gold: Mapping[str, str] | None = None
 ) -> VoteTable:
     """Make the table of recorded runs; ``gold`` has reference answers by problem id.
 
@@ -66,11 +79,9 @@ def table_of_runs(
     probes used.
     """
     known = dict(gold or {})
-    rows: list[TableRow] = []
-    ordered = False
-    for run in runs:
-        rows.append(_of_history(run.history, known.get(run.history.problem.id)))
-        ordered = ordered or any(sample.request.parent is not None for sample in run.samples)
+    histories = [run.history if isinstance(run, Run) else run for run in runs]
+    rows = [_of_history(history, known.get(history.problem.id)) for history in histories]
+    ordered = any(sample.request.parent is not None for history in histories for sample in history.samples)
     return VoteTable.of(name, rows, gold=known, ordered=ordered)
 
 

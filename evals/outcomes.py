@@ -17,6 +17,7 @@ from thinkctl.evals.table import ABSTAINS, KINDS, Bools, Floats, Ints, VoteTable
 from thinkctl.evals.votes import Votes, first_true, is_vectorised, would_stop
 from thinkctl.hindsight import hindsight
 from thinkctl.protocols import Selector, StoppingPolicy
+from thinkctl.registry.parameters import default_of
 from thinkctl.selectors import Majority
 from thinkctl.types import Budget, History, name_of
 
@@ -44,6 +45,11 @@ class Case:
         if self.name or self.policy is not None:
             return self.name or label_of(self.policy)
         return "all samples" if self.samples is None else f"fixed {self.samples}"
+
+    @property
+    def is_full(self) -> bool:
+        """Whether it is all samples, with which the others are compared."""
+        return self.policy is None and self.samples is None and self.budget == Budget()
 
     @property
     def limits(self) -> str:
@@ -76,12 +82,15 @@ class Outcomes:
 
 
 def label_of(part: Any) -> str:
-    """Write a part with the values of all its parameters, as the command line takes it."""
+    """Write a part as the command line takes it: the first parameter, and others up to the last that is no default."""
     if isinstance(part, tuple):
         return ", ".join(map(label_of, part))
     if not is_dataclass(part) or isinstance(part, type):
         return repr(part)
-    values = ", ".join(label_of(getattr(part, each.name)) for each in fields(part) if each.init)
+    parameters = [each for each in fields(part) if each.init]
+    changed = [place for place, each in enumerate(parameters) if getattr(part, each.name) != default_of(each)]
+    shown = parameters[: max(changed, default=0) + 1]
+    values = ", ".join(label_of(getattr(part, each.name)) for each in shown)
     return f"{name_of(part)}({values})" if values else name_of(part)
 
 

@@ -100,7 +100,7 @@ def row_of(
         questions=int(groups.max()) + 1,
         permutations=permutations,
         accuracy=None if right is None else share(right, groups),
-        change=_change(found, groups, agreement),
+        change=_change(found, groups, agreement, exact=case.is_full and not case.name),
         agreement=agreement,
         samples=mean(found.samples, groups),
         tokens=mean(total, groups),
@@ -120,7 +120,7 @@ def row_of(
     )
 
 
-def _change(found: Outcomes, groups: Ints, agreement: Estimate) -> Estimate | None:
+def _change(found: Outcomes, groups: Ints, agreement: Estimate, *, exact: bool) -> Estimate | None:
     """Estimate by how much the accuracy changes, paired by question.
 
     Where no answer of these questions changed, others' still may: no more often than answers disagree.
@@ -128,7 +128,7 @@ def _change(found: Outcomes, groups: Ints, agreement: Estimate) -> Estimate | No
     if found.right is None or found.full_right is None:
         return None
     change = mean(found.right - found.full_right, groups)
-    if change.error:
+    if change.error or exact:
         return change
     most = 1 - agreement.low if agreement.low is not None else 1.0
     return replace(change, low=change.value - most, high=change.value + most)
