@@ -123,7 +123,7 @@ def test_the_posterior_is_the_product_of_likelihoods_normalised(given) -> None:
 
 def test_hundreds_of_votes_do_not_overflow() -> None:
     assert CGES().decide(told(*[("1", 1.0)] * 200, *[("2", 1.0)] * 200)).confidence == pytest.approx(0.5)
-    assert CGES().decide(told(*[("1", 1e-9)] * 300)).confidence < 1e-300
+    assert CGES().decide(told(*[("1", 1e-9)] * 300)).confidence == pytest.approx(0)
 
 
 @pytest.mark.parametrize(

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import importlib
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy import integrate, stats
 
 from thinkctl import registry
 from thinkctl.errors import ConfigurationError
@@ -17,6 +19,8 @@ from thinkctl.stopping.expected_improvement import (
 )
 from thinkctl.testing import history_of
 
+stats: Any = importlib.import_module("scipy.stats")
+integrate: Any = importlib.import_module("scipy.integrate")
 scores = st.lists(st.floats(0, 1).map(lambda score: round(score, 3)), min_size=3, max_size=12)
 
 
