@@ -129,7 +129,6 @@ class LossTable:
         if isinstance(loss, str) and loss not in LOSSES:
             raise ConfigurationError(f"there is no loss {loss!r}; known: {', '.join(LOSSES)}, or a function")
         check_signals(policy, self._histories)
-        self.cautions: Final = cautions_of(policy, self._runs)
         self._selectors: Final = tuple(selector or _selector_of(one) for one in self._runs)
         self._full: Final = tuple(
             hindsight(None, history, chosen, budget=budget)
@@ -137,6 +136,9 @@ class LossTable:
         )
         self._columns: Final[dict[int, _Column]] = {}
         self._baseline: Final = self._gathered(self._full)
+        careful = self._seen(0)
+        self._columns[0] = self._gathered(careful)
+        self.cautions: Final = cautions_of(policy, self._runs, careful)
 
     @property
     def loss(self) -> str:
@@ -185,13 +187,15 @@ class LossTable:
 
     def _column(self, place: int) -> _Column:
         if place not in self._columns:
-            policy = turned(self.policy, self.knob.path, self.knob.grid[place])
-            seen = [
-                hindsight(policy, history, chosen, budget=self._budget)
-                for history, chosen in zip(self._histories, self._selectors, strict=True)
-            ]
-            self._columns[place] = self._gathered(seen)
+            self._columns[place] = self._gathered(self._seen(place))
         return self._columns[place]
+
+    def _seen(self, place: int) -> tuple[Hindsight, ...]:
+        policy = turned(self.policy, self.knob.path, self.knob.grid[place])
+        return tuple(
+            hindsight(policy, history, chosen, budget=self._budget)
+            for history, chosen in zip(self._histories, self._selectors, strict=True)
+        )
 
     def _lost(self, seen: Hindsight, at: int) -> float:
         full = self._full[at]

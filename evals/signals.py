@@ -9,6 +9,7 @@ from statistics import median
 from typing import Any, Final, cast
 
 from thinkctl.errors import ConfigurationError
+from thinkctl.hindsight import Hindsight
 from thinkctl.protocols import StoppingPolicy
 from thinkctl.types import History, Run, Sample, StopReason, name_of, needs_of
 
@@ -20,8 +21,13 @@ _NOT_PROBED: Final = (
 )
 
 
-def cautions_of(policy: StoppingPolicy, runs: Sequence[Run | History]) -> tuple[str, ...]:
+def cautions_of(
+    policy: StoppingPolicy, runs: Sequence[Run | History], careful: Sequence[Hindsight]
+) -> tuple[str, ...]:
     """Say what about recordings makes a guarantee one of something else than it seems.
+
+    ``careful`` is what the policy made of them at its most careful: probes are wanted as far as it thought, and
+    no others are missed at thresholds that conclude earlier.
 
     Raises ``ConfigurationError`` where most of what the policy reads was not recorded.
     """
@@ -38,7 +44,12 @@ def cautions_of(policy: StoppingPolicy, runs: Sequence[Run | History]) -> tuple[
             f"{ended:,} runs had been ended by a wall or a failure: full thinking is what there was then"
         )
     if needs_of(policy).probes:
-        said += _probe_cautions(policy, [sample for one in runs for sample in one.samples])
+        said += _probe_cautions(policy, [sample for one in careful for sample in one.history.samples])
+        apart = round(median([gap for one in runs for sample in one.samples for gap in _gaps(sample)]))
+        if 1 in _grids_of(policy) and apart > 1:
+            said.append(
+                f"the recorded probes are about {apart:,} tokens apart: live, give every={apart}, not every=1"
+            )
     return tuple(said)
 
 
@@ -106,9 +117,6 @@ def _probe_cautions(policy: StoppingPolicy, samples: Sequence[Sample]) -> Iterat
         untold = sum(not _is_probed_to_the_end(sample) for sample in samples)
         if untold:
             yield f"{untold:,} {_NOT_PROBED}"
-        usual = round(median([gap for sample in samples for gap in _gaps(sample)]))
-        if usual > 1:
-            yield f"the recorded probes are about {usual:,} tokens apart: live, give every={usual}, not every=1"
 
 
 def _grids_of(part: Any) -> Iterator[int]:
