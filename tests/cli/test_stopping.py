@@ -43,7 +43,7 @@ def test_json_has_the_same_numbers_unrounded(call):
         ("window(5)", "votes alone", "it looks at more of the votes than two counts"),
         ("cges", "log-probabilities of every token", "it is no rule on votes alone"),
         ("threshold(0.9)", "a verifier's verdict on every sample", "it is no rule on votes alone"),
-        ("value-of-computation(1000)", "votes alone", "give sample_tokens"),
+        ("value-of-computation(1000)", "votes alone", "the price of a vote is measured; give sample_tokens"),
         ("thinking-cap(99)", "votes alone", "it is no rule on votes alone"),
     ],
 )
@@ -51,8 +51,7 @@ def test_a_policy_without_a_boundary_says_so_and_what_it_needs(call, monkeypatch
     monkeypatch.setenv("COLUMNS", "200")
     out = call("stopping", "explain", spec).out
     assert f"needs       {needs}" in out
-    assert f"boundary    none: {'' if 'give' not in why else 'value-of-computation has no boundary'}" in out
-    assert why in out
+    assert f"boundary    none: {why}" in out
 
 
 def test_rules_on_votes_have_characteristics_without_a_boundary_and_others_have_none(call):

@@ -26,6 +26,7 @@ from thinkctl.stopping import (
     ValueOfComputation,
     Window,
 )
+from thinkctl.stopping.value_of_computation import PriceBoundary
 from thinkctl.testing import check_policy, history_of
 from thinkctl.types import (
     Answer,
@@ -51,12 +52,12 @@ BOUNDARIES: list[Boundary] = [
     EValue(0.5),
     EValue(0.2),
     EValue(0.1, rivals=3),
-    ValueOfComputation(1e3, 300),
-    ValueOfComputation(1e5, 300),
-    ValueOfComputation(100, 30),
 ]
 OF_VOTES: list[StoppingPolicy] = [
     *[policy for policy in BOUNDARIES if isinstance(policy, StoppingPolicy)],
+    ValueOfComputation(1e3, 300),
+    ValueOfComputation(1e5, 300),
+    ValueOfComputation(100, 30),
     Window(2),
     Window(5),
     CannotBeOvertaken(9),
@@ -190,11 +191,14 @@ def test_it_says_which_signal_it_needs(policy) -> None:
     assert needs.scores == (needs.logprobs is None)
 
 
-@pytest.mark.parametrize("rule", BOUNDARIES, ids=registry.write)
+PRICES = [PriceBoundary(price) for price in (0.3, 0.1, 0.003, 1e-5)]
+
+
+@pytest.mark.parametrize("rule", [*BOUNDARIES, *PRICES], ids=registry.write)
 def test_a_boundary_never_falls_and_is_never_below_a_draw(rule) -> None:
     table = [rule.least_leader(runner_up) for runner_up in range(60)]
     assert table == sorted(table)
-    assert all(leader >= runner_up for runner_up, leader in enumerate(table))
+    assert all(leader >= max(runner_up, 1) for runner_up, leader in enumerate(table))
 
 
 @pytest.mark.parametrize("rule", BOUNDARIES, ids=registry.write)

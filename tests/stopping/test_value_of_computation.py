@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 from fractions import Fraction
+from itertools import product
 from math import comb, factorial
 
 import pytest
@@ -60,7 +61,7 @@ def test_the_probability_of_a_flip_at_a_known_share_is_another_number(leader, ru
     ],
 )
 def test_at_a_known_price_it_is_a_boundary(worth, least) -> None:
-    rule = ValueOfComputation(worth, sample_tokens=300)
+    rule = ValueOfComputation(worth, sample_tokens=300).boundary
     assert isinstance(rule, Boundary)
     assert [rule.least_leader(runner_up) for runner_up in range(9)] == least
 
@@ -89,9 +90,30 @@ def test_a_draw_without_votes_is_never_given_up() -> None:
     assert not ValueOfComputation(1.0, 1e6).decide(history_of(None, None)).stop
 
 
-def test_without_a_price_there_is_no_boundary() -> None:
-    with pytest.raises(ConfigurationError, match="give sample_tokens"):
-        ValueOfComputation(1e6).least_leader(0)
+def test_at_a_measured_price_it_is_no_rule_on_two_counts() -> None:
+    assert ValueOfComputation(1e6).boundary is None
+    assert not isinstance(ValueOfComputation(1e6), Boundary)
+
+
+def test_decisions_at_a_known_price_are_those_of_the_boundary() -> None:
+    for policy in (ValueOfComputation(1e5, 300), ValueOfComputation(100, 30), ValueOfComputation(900, 40)):
+        rule = policy.boundary
+        assert rule is not None
+        for runner_up, ahead in product(range(8), range(6)):
+            leader = runner_up + ahead
+            decision = policy.decide(history_of(*["1"] * leader, *["2"] * runner_up))
+            short = rule.least_leader(runner_up) - leader
+            assert (decision.stop, decision.more) == (short <= 0, max(1, short))
+            assert decision.stop == (
+                leader > 0
+                and policy.worth_tokens * gain_per_vote(leader, runner_up) <= (policy.sample_tokens or 0)
+            )
+
+
+@pytest.mark.parametrize("price", [0.0, -1.0, float("inf")])
+def test_a_price_that_is_none_is_refused(price) -> None:
+    with pytest.raises(ConfigurationError, match=f"sample_tokens={price} is no price"):
+        ValueOfComputation(1e6, price)
 
 
 def test_dollars_are_turned_into_tokens() -> None:

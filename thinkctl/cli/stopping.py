@@ -130,15 +130,14 @@ def _in_full(part: object) -> str:
 
 def _boundary(policy: StoppingPolicy) -> tuple[list[int] | None, str | None]:
     """Return the least leader for each runner-up, or why there is none."""
-    from thinkctl.errors import ConfigurationError
-    from thinkctl.stopping.boundary import Boundary
-    from thinkctl.stopping.characteristics import is_votes_rule
+    from thinkctl.stopping import ValueOfComputation
+    from thinkctl.stopping.characteristics import boundary_of, is_votes_rule
 
-    if isinstance(policy, Boundary):
-        try:
-            return [policy.least_leader(votes) for votes in range(_RUNNER_UPS + 1)], None
-        except ConfigurationError as error:
-            return None, str(error)
+    found = boundary_of(policy, _RUNNER_UPS)
+    if found is not None:
+        return list(found), None
+    if isinstance(policy, ValueOfComputation):
+        return None, "the price of a vote is measured; give sample_tokens to have one"
     if is_votes_rule(policy):
         return None, "it looks at more of the votes than two counts"
     return None, "it is no rule on votes alone, so a share of votes does not tell what it does"

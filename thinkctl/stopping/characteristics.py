@@ -15,11 +15,12 @@ from thinkctl.protocols import StoppingPolicy
 from thinkctl.stopping.boundary import Boundary
 from thinkctl.stopping.cannot_be_overtaken import CannotBeOvertaken, votes_to_safety
 from thinkctl.stopping.combine import AllOf, AnyOf
+from thinkctl.stopping.value_of_computation import ValueOfComputation
 from thinkctl.stopping.window import Window
 from thinkctl.stopping.wrap import WarmUp
 from thinkctl.types import name_of
 
-__all__ = ["Characteristics", "Takes", "boundary_of", "characteristics", "is_votes_rule"]
+__all__ = ["Characteristics", "Takes", "boundary_of", "characteristics", "is_votes_rule", "rule_of"]
 
 Takes = Literal["majority", "window"]
 """Whose answer a run gives: the majority of all votes (ours), or an agreed window's, as in the code of ESC."""
@@ -102,17 +103,20 @@ def is_votes_rule(policy: object) -> bool:
         return all(map(is_votes_rule, policy.policies))
     if isinstance(policy, WarmUp):
         return is_votes_rule(policy.policy)
-    return isinstance(policy, CannotBeOvertaken | Window) or boundary_of(policy, 0) is not None
+    return isinstance(policy, CannotBeOvertaken | Window) or rule_of(policy) is not None
 
 
 def boundary_of(policy: object, runner_ups: int) -> tuple[int, ...] | None:
     """Return the least leader for a runner-up of 0 to ``runner_ups`` votes, or ``None`` if it is no such rule."""
-    if not isinstance(policy, Boundary):
-        return None
-    try:
-        return tuple(policy.least_leader(votes) for votes in range(runner_ups + 1))
-    except ConfigurationError:  # a rule whose price is measured
-        return None
+    rule = rule_of(policy)
+    return None if rule is None else tuple(rule.least_leader(votes) for votes in range(runner_ups + 1))
+
+
+def rule_of(policy: object) -> Boundary | None:
+    """Return a policy as a rule on two counts, or ``None`` if it is none."""
+    if isinstance(policy, ValueOfComputation):
+        return policy.boundary
+    return policy if isinstance(policy, Boundary) else None
 
 
 def _sizes(policy: object) -> Iterator[int]:
@@ -140,10 +144,11 @@ def _stops(policy: object, sizes: tuple[int, ...]) -> Callable[[_Seen], bool]:
     if isinstance(policy, CannotBeOvertaken):
         n = policy.n
         return lambda seen: votes_to_safety(_in_order(seen), max(0, n - seen.right - seen.other)) == 0
-    if isinstance(policy, Boundary):
-        table = policy.least_leader
-        return lambda seen: max(seen.right, seen.other) >= table(min(seen.right, seen.other))
-    return lambda _: False
+    rule = rule_of(policy)
+    if rule is None:
+        return lambda _: False
+    table = rule.least_leader
+    return lambda seen: max(seen.right, seen.other) >= table(min(seen.right, seen.other))
 
 
 def _in_order(seen: _Seen) -> tuple[int, ...]:

@@ -15,7 +15,14 @@ from thinkctl.selectors import top_two
 from thinkctl.stopping.boundary import lead_chance
 from thinkctl.types import Decision, History
 
-__all__ = ["ValueOfComputation", "check_price", "gain_per_vote", "tokens_a_sample", "tokens_worth"]
+__all__ = [
+    "PriceBoundary",
+    "ValueOfComputation",
+    "check_price",
+    "gain_per_vote",
+    "tokens_a_sample",
+    "tokens_worth",
+]
 
 
 @final
@@ -34,7 +41,8 @@ class ValueOfComputation:
     k more votes drawn from the Beta-binomial: exact, no simulation, see ``gain_per_vote``. Where the most frequent
     answer is not the correct one nothing is gained, so it rather takes too many votes than too few. It never stops
     before there is a vote, and it gives up on a draw that is not worth deciding. With ``sample_tokens`` given it is
-    a boundary like the others and ``more`` is exact; without, the next sample may turn out dear, and ``more`` is 1.
+    a rule on two counts (``boundary``) and ``more`` is exact; without, the next sample may turn out dear, and
+    ``more`` is 1.
 
     Source: ours; the value of computation of Russell and Wefald 1991, "Principles of metareasoning", for blocks of
     votes. It is not the p^m of ``FlipProbability``, which takes the share p as known and a flip as a gain of 1:
@@ -65,28 +73,36 @@ class ValueOfComputation:
             f"where a correct answer is worth {self.worth_tokens:,.0f} tokens"
         )
 
-    def least_leader(self, runner_up: int) -> int:
-        """Return the fewest votes of a leader at which it stops; ``sample_tokens`` must be given."""
-        if self.sample_tokens is None:
-            raise ConfigurationError(
-                "value-of-computation has no boundary without sample_tokens: the price is measured; give sample_tokens"
-            )
-        return _least_leader(runner_up, self.sample_tokens / self.worth_tokens)
+    @property
+    def boundary(self) -> PriceBoundary | None:
+        """The rule as one on two vote counts; ``None`` where the price is measured and so no rule of counts alone."""
+        return None if self.sample_tokens is None else PriceBoundary(self.sample_tokens / self.worth_tokens)
 
     def decide(self, history: History) -> Decision:
         leader, runner_up = top_two(history)
-        tokens = tokens_a_sample(history, self.sample_tokens)
-        fixed = self.sample_tokens is not None
+        tokens, rule = tokens_a_sample(history, self.sample_tokens), self.boundary
+        more = 1 if rule is None else max(1, rule.least_leader(runner_up) - leader)
         if not leader or tokens is None:
-            more = max(1, self.least_leader(runner_up) - leader) if fixed else 1
             return Decision(more=more, why="no votes yet" if not leader else "no sample's tokens are known")
         gain = self.worth_tokens * gain_per_vote(leader, runner_up)
+        stop = gain <= tokens if rule is None else leader >= rule.least_leader(runner_up)
         return Decision(
-            stop=gain <= tokens,
-            more=max(1, self.least_leader(runner_up) - leader) if fixed else 1,
+            stop=stop,
+            more=more,
             confidence=lead_chance(leader, runner_up),
             why=f"{leader} votes to {runner_up}: one more is worth {gain:,.0f} tokens and takes {tokens:,.0f}",
         )
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class PriceBoundary:
+    """Stop once no number of further votes gains its ``price``, that of one vote in correct answers."""
+
+    price: float
+
+    def least_leader(self, runner_up: int) -> int:
+        return _least_leader(runner_up, self.price)
 
 
 def check_price(worth_tokens: float, sample_tokens: float | None) -> None:
@@ -153,4 +169,4 @@ def gain_per_vote(leader: int, runner_up: int) -> float:
 
 @cache
 def _least_leader(runner_up: int, price: float) -> int:
-    return next(votes for votes in count(runner_up) if gain_per_vote(votes, runner_up) <= price)
+    return next(votes for votes in count(max(runner_up, 1)) if gain_per_vote(votes, runner_up) <= price)
