@@ -135,6 +135,8 @@ class LossTable:
             for history, chosen in zip(self._histories, self._selectors, strict=True)
         )
         self._columns: Final[dict[int, _Column]] = {}
+        full_usage = [one.usage for one in self._full]
+        self._thought: Final = [used.thinking_tokens + used.answer_tokens for used in full_usage]
         self._baseline: Final = self._gathered(self._full)
         careful = self._seen(0)
         self._columns[0] = self._gathered(careful)
@@ -229,15 +231,14 @@ class LossTable:
     def _gathered(self, seen: Sequence[Hindsight]) -> _Column:
         """Return the means over the runs of each question."""
         known = self._right is not None
-        right = [float(self._is_right(one)) if known else math.nan for one in seen]
-        shorter = [float(_thought(one) < _thought(full)) for one, full in zip(seen, self._full, strict=True)]
-        tokens = [float(one.usage.generated_tokens) for one in seen]
+        used = [one.usage for one in seen]
+        thought = [usage.thinking_tokens + usage.answer_tokens for usage in used]
         return _Column(
-            self._means([self._lost(one, at) for at, one in enumerate(seen)]),
-            self._means(tokens),
-            self._means(right),
-            self._means(shorter),
-            self._means([float(one.unknown) for one in seen]),
+            losses=self._means([self._lost(one, at) for at, one in enumerate(seen)]),
+            tokens=self._means([usage.generated_tokens for usage in used]),
+            right=self._means([self._is_right(one) if known else math.nan for one in seen]),
+            shortened=self._means([one < full for one, full in zip(thought, self._thought, strict=True)]),
+            unknown=self._means([one.unknown for one in seen]),
         )
 
     def _means(self, values: Sequence[float]) -> Floats:
@@ -304,11 +305,6 @@ def _selector_of(recorded: Recorded) -> Selector:
     if isinstance(recorded, History) or recorded.selector is None:
         return Majority()
     return registry.selector(recorded.selector)
-
-
-def _thought(seen: Hindsight) -> int:
-    used = seen.usage
-    return used.thinking_tokens + used.answer_tokens
 
 
 def _key(answer: Answer | None) -> str | None:

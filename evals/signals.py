@@ -106,7 +106,7 @@ def _probe_cautions(policy: StoppingPolicy, samples: Sequence[Sample]) -> Iterat
             for each in samples
             for probe in each.probes
         )
-        if 2 * there < wanted:
+        if 4 * there < 3 * wanted:
             raise ConfigurationError(
                 f"the recordings have {there:,} of the {wanted:,} probes that {name_of(policy)} reads, one each "
                 f"{every} tokens; record with every={every}, or read those at any place with every=1"
