@@ -85,6 +85,7 @@ def test_json_is_one_object_with_exactly_these_keys(call, record):
         "policy",
         "selector",
         "prices",
+        "shadows",
     ]
     assert list(found["samples"][0]) == ["index", "answer", "finish", "concluded", "tokens", "seconds"]
     assert list(found["receipt"]) == RECEIPT
@@ -253,3 +254,20 @@ def test_the_engine_is_shut_down_whatever_happens(call, play):
         call("ask", QUESTION)
         assert engine.dead
         assert engine.open_streams == 0
+
+
+def test_a_shadow_says_what_it_would_have_saved(call, record):
+    engine = record(RIGHT, RIGHT, RIGHT, RIGHT, WRONG, WRONG)
+    shadows = ("--shadow", "adaptive-consistency(0.8)", "--shadow", "cannot-be-overtaken(6)")
+    six = ("ask", QUESTION, "--model", engine, "--strategy", "self-consistency(6)", "--policy", "none")
+    ran = call(*six, *shadows)
+    assert [line for line in ran.out.splitlines() if line.startswith("shadow")] == [
+        "shadow      adaptive-consistency(confidence=0.8): 2 samples, 36 tokens less, answer 387 (the same)",
+        "shadow      cannot-be-overtaken(n=6): 3 samples, 26 tokens less, answer 387 (the same)",
+    ]
+    found = json.loads(call(*six, *shadows, "--json").out)["shadows"]
+    assert [(one["samples"], one["saved_tokens"], one["changed"]) for one in found] == [
+        (2, 36, False),
+        (3, 26, False),
+    ]
+    assert call(*six, "--shadow", "no-such-rule").code == 2

@@ -75,6 +75,13 @@ def ask(
     selector: Annotated[
         str | None, typer.Option(metavar="PART", help="Which answer wins.", show_default="the strategy's own")
     ] = None,
+    shadow: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="PART",
+            help="A policy that only watches: say what it would have saved. May be given more than once.",
+        ),
+    ] = None,
     form: Annotated[
         str, typer.Option(metavar="FORM", help="How the answer is written; see thinkctl list forms.")
     ] = "boxed",
@@ -126,6 +133,7 @@ def ask(
         strategy=strategy,
         policy=policy,
         selector=selector,
+        shadows=shadow or (),
         form=form,
         speculate=speculate,
         seed=seed,

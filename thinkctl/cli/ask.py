@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -45,6 +45,7 @@ class _Plan:
     strategy: Strategy
     policy: StoppingPolicy | None
     selector: Selector | None
+    shadows: tuple[StoppingPolicy, ...]
     prices: Prices | None
     speculate: int
     seed: int
@@ -59,6 +60,7 @@ def ask(
     strategy: str,
     policy: str,
     selector: str | None,
+    shadows: Sequence[str],
     form: str,
     speculate: int,
     seed: int,
@@ -77,6 +79,7 @@ def ask(
         strategy=strategy_from(strategy),
         policy=policy_from(policy),
         selector=selector_from(selector),
+        shadows=tuple(filter(None, map(policy_from, shadows))),
         prices=prices_from(prices),
         speculate=speculate,
         seed=seed,
@@ -146,6 +149,7 @@ async def _solve(engine: Engine, plan: _Plan, *, quiet: bool) -> tuple[Run, Reco
             selector=plan.selector,
             prices=plan.prices,
             speculate=plan.speculate,
+            shadows=plan.shadows,
         )
         allowed = getattr(plan.strategy, "n", None)
         view = View(title=f"{engine.card.name} · {plan.title}", budget=plan.budget, allowed=allowed)

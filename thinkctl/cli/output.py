@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from thinkctl.cli.text import amount, clean, dollars, one_line, plural, seconds
-from thinkctl.types import Receipt, ReceiptLine, Run, Sample, StopReason, Usage
+from thinkctl.types import Receipt, ReceiptLine, Run, Sample, Shadow, StopReason, Usage
 
 if TYPE_CHECKING:
     from thinkctl.testing.reconcile import Reconciliation
@@ -62,6 +62,22 @@ def json_of(run: Run, model: str, *, texts: bool = False) -> dict[str, Any]:
         "policy": run.policy,
         "selector": run.selector,
         "prices": {each.model: each.prices.model_dump(mode="json") for each in run.prices},
+        "shadows": [_shadow(shadow) for shadow in run.shadows],
+    }
+
+
+def _shadow(shadow: Shadow) -> dict[str, Any]:
+    return {
+        "policy": shadow.policy,
+        "stopped": shadow.stopped,
+        "samples": shadow.samples,
+        "tokens": shadow.tokens,
+        "saved_tokens": shadow.saved_tokens,
+        "answer": None if shadow.answer is None else shadow.answer.text,
+        "changed": shadow.changed,
+        "unknown": shadow.unknown,
+        "why": shadow.why,
+        "error": shadow.error,
     }
 
 
@@ -169,7 +185,25 @@ def lines_of(run: Run) -> list[tuple[str, str]]:
         ),
         ("time", f"{seconds(receipt.seconds)}{of_time}"),
         ("price", f"{dollars(receipt.dollars)}{of_price}{_priced_by(run)}"),
+        *(("shadow", _shadow_in_words(shadow)) for shadow in run.shadows),
     ]
+
+
+def _shadow_in_words(shadow: Shadow) -> str:
+    """Say what a policy that only watched would have done."""
+    given = ", ".join(f"{name}={value!r}" for name, value in shadow.policy.items() if name != "name")
+    name = one_line(f"{shadow.policy.get('name', '?')}({given})")
+    if shadow.error:
+        return f"{name}: failed, {one_line(shadow.error)}"
+    answer = "no answer" if shadow.answer is None else f"answer {one_line(shadow.answer.text)}"
+    unknown = f", {plural(shadow.unknown, 'thought')} of unknown answer" if shadow.unknown else ""
+    less = (
+        f"{amount(shadow.saved_tokens)} tokens less"
+        if shadow.saved_tokens >= 0
+        else f"{amount(-shadow.saved_tokens)} tokens more"
+    )
+    kind = "changed" if shadow.changed else "the same"
+    return f"{name}: {plural(shadow.samples, 'sample')}, {less}, {answer} ({kind}){unknown}"
 
 
 def _priced_by(run: Run) -> str:
