@@ -68,9 +68,9 @@ class AnswerConfidence:
         return Needs(probes=True, probe_logprobs=0, why=name_of(self))
 
     def decide(self, history: History) -> Decision:
-        return by_probes(history, self.guard, self._judge, self._ask)
+        return by_probes(history, self)
 
-    def _judge(self, sample: Sample) -> str | None:
+    def reason(self, sample: Sample) -> str | None:
         probes = probes_on_grid(sample, 1 if self.marks else self.every, self.text)
         last = probes[-1] if probes else None
         if last is None or last.answer is None:
@@ -80,7 +80,7 @@ class AnswerConfidence:
             return None
         return f"answers {last.answer.text!r} with {confidence:.1%} after {last.at} tokens"
 
-    def _ask(self, sample: Sample) -> ProbeRequest | None:
+    def ask(self, sample: Sample) -> ProbeRequest | None:
         request = ProbeRequest(sample.index, self.text, self.max_tokens, logprobs=0)
         if not self.marks:
             return grid_request(sample, self.every, request)

@@ -52,9 +52,9 @@ class AnswerStable:
         return Needs(probes=True, why=name_of(self))
 
     def decide(self, history: History) -> Decision:
-        return by_probes(history, self.guard, self._judge, self._ask)
+        return by_probes(history, self)
 
-    def _judge(self, sample: Sample) -> str | None:
+    def reason(self, sample: Sample) -> str | None:
         last = probes_on_grid(sample, self.every, self.text)[-self.k :]
         keys = {probe.answer.key if probe.answer is not None else "" for probe in last}
         if len(last) < self.k or len(keys) > 1 or "" in keys or any(map(self._doubts, last)):
@@ -63,7 +63,7 @@ class AnswerStable:
         said = "" if answer is None else answer.text
         return f"has answered {said!r} {self.k} times in a row, last after {last[-1].at} tokens"
 
-    def _ask(self, sample: Sample) -> ProbeRequest | None:
+    def ask(self, sample: Sample) -> ProbeRequest | None:
         return grid_request(sample, self.every, ProbeRequest(sample.index, self.text, self.max_tokens))
 
     def _doubts(self, probe: Probe) -> bool:

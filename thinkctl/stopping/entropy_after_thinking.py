@@ -67,9 +67,9 @@ class EntropyAfterThinking:
         return math.ceil(_WARM_UP / self.alpha)
 
     def decide(self, history: History) -> Decision:
-        return by_probes(history, self.guard, self._judge, self._ask)
+        return by_probes(history, self)
 
-    def _judge(self, sample: Sample) -> str | None:
+    def reason(self, sample: Sample) -> str | None:
         probes = probes_on_grid(sample, self.every, self.text)
         known = [entropy(probe.logprobs[0], self.top) for probe in probes if probe.logprobs]
         values = [value for value in known if value is not None]
@@ -80,7 +80,7 @@ class EntropyAfterThinking:
             return None
         return f"has settled: entropy {values[-1]:.3g} nats, variance {variance:.2g} after {probes[-1].at} tokens"
 
-    def _ask(self, sample: Sample) -> ProbeRequest | None:
+    def ask(self, sample: Sample) -> ProbeRequest | None:
         request = ProbeRequest(sample.index, self.text, max_tokens=1, logprobs=self.top)
         return grid_request(sample, self.every, request)
 

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import replace
 from typing import Final, Protocol
 
 from thinkctl.errors import ConfigurationError
 from thinkctl.protocols import StoppingPolicy
+from thinkctl.stopping.memo import remembered
 from thinkctl.types import Decision, History, Origin, Probe, ProbeRequest, Sample
 
 __all__ = [
-    "Guard",
+    "Prober",
     "by_probes",
     "check_at_least",
     "grid_request",
@@ -27,11 +28,20 @@ _FAR_BEHIND: Final = 64
 """Tokens: news comes every 32, and up to 31 late."""
 
 
-class Guard(Protocol):
-    """What comes before a rule and may take samples away from it."""
+class Prober(Protocol):
+    """A policy that concludes a thought on what probes say of it. Hashable, for what is remembered of it."""
 
-    def decide(self, history: History) -> Decision:
-        """Return what to do with samples that the rule must not judge."""
+    @property
+    def guard(self) -> StoppingPolicy | None:
+        """What comes before it and may take samples away from it."""
+        ...
+
+    def reason(self, sample: Sample) -> str | None:
+        """Return why the thought of a sample is to be concluded; ``None``: it is not."""
+        ...
+
+    def ask(self, sample: Sample) -> ProbeRequest | None:
+        """Return the probe that is missing."""
         ...
 
 
@@ -87,29 +97,31 @@ def grid_request(sample: Sample, every: int, request: ProbeRequest) -> ProbeRequ
     return replace(request, at=at)
 
 
-def by_probes(
-    history: History,
-    guard: Guard | None,
-    judge: Callable[[Sample], str | None],
-    ask: Callable[[Sample], ProbeRequest | None],
-) -> Decision:
-    """Return what to do with open thoughts: conclude those for which ``judge`` has a reason, ``ask`` of others.
+def by_probes(history: History, policy: Prober) -> Decision:
+    """Return what to do with open thoughts: conclude those for which ``policy`` has a reason, probe others.
 
     What the guard takes is neither concluded nor probed.
     """
-    guarded = guard.decide(history) if guard is not None else _NO_GUARD
+    guarded = policy.guard.decide(history) if policy.guard is not None else _NO_GUARD
     taken = {*guarded.cut, *guarded.conclude}
     conclude, probe, why = list(guarded.conclude), list[ProbeRequest](), [guarded.why] if guarded.why else []
     for sample in history.in_flight:
         if sample.index in taken or not thought_is_open(sample):
             continue
-        reason = judge(sample)
+        reason, request = _looked_at(sample, policy)
         if reason is not None:
             conclude.append(sample.index)
             why.append(f"sample {sample.index} {reason}")
-        elif (request := ask(sample)) is not None:
+        elif request is not None:
             probe.append(request)
     return replace(guarded, conclude=tuple(conclude), probe=tuple(probe), why="; ".join(why))
+
+
+@remembered
+def _looked_at(sample: Sample, policy: Prober) -> tuple[str | None, ProbeRequest | None]:
+    """Return why to conclude a sample, or else what to ask of it."""
+    reason = policy.reason(sample)
+    return reason, None if reason is not None else policy.ask(sample)
 
 
 def probes_all_the_same(
