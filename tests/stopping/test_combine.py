@@ -230,11 +230,11 @@ def test_how_they_are_grouped_makes_no_difference_to_stopping(left, right) -> No
         assert said(combine(combine(*left), combine(*right))).stop == said(combine(*left, *right)).stop
 
 
-def test_the_reasons_of_those_who_decided_are_joined() -> None:
+def test_the_reasons_of_those_who_decided_are_joined_each_once() -> None:
     stops, waits = Says(Decision(stop=True, why="enough")), Says(Decision(why="not yet"))
     assert said(any_of(stops, waits)).why == "enough"
     assert said(all_of(stops, waits)).why == "not yet"
-    assert said(any_of(waits, waits)).why == "not yet; not yet"
+    assert said(any_of(waits, waits, Says(Decision(why="never")))).why == "not yet; never"
 
 
 def test_a_cap_beside_a_rule_caps_and_leaves_the_rule_alone() -> None:

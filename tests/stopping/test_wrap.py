@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
 from dataclasses import dataclass, replace
 from itertools import product
 
@@ -9,13 +11,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.stopping.growing import closed, decided, growing, level, probe, seen
+from tests.stopping.growing import closed, decided, growing, level, probe, seen, settled
 from thinkctl.errors import ConfigurationError
 from thinkctl.stopping import (
     AdaptiveConsistency,
     AnswerConfidence,
     AnswerStable,
     CannotBeOvertaken,
+    EntropyAfterThinking,
     EveryTokens,
     LowConfidence,
     NoThinking,
@@ -23,10 +26,11 @@ from thinkctl.stopping import (
     RepetitionGuard,
     ThinkingCap,
     WarmUp,
+    any_of,
 )
 from thinkctl.stopping.probing import length
 from thinkctl.testing import check_policy, history_of, sample_of
-from thinkctl.types import Decision, History, Needs, ProbeRequest
+from thinkctl.types import Decision, History, Needs, ProbeRequest, Sample
 
 KEYS = ("a", "b", None)
 LOOP = growing([1, 2] * 200)
@@ -240,6 +244,24 @@ def test_a_thought_that_has_ended_since_is_not_concluded() -> None:
 def test_settled_samples_are_seen_whole() -> None:
     history = seen(sample_of("4"), sample_of("5"))
     assert EveryTokens(AdaptiveConsistency(), 1000).decide(history) == AdaptiveConsistency().decide(history)
+
+
+@pytest.mark.skipif(not Sample.__weakrefoffset__, reason="samples cannot be watched")
+@pytest.mark.parametrize(
+    "policy",
+    [
+        EveryTokens(any_of(AnswerConfidence(), LowConfidence(window=2, warm_up=2), RepetitionGuard()), 10),
+        Patient(any_of(AnswerConfidence(), EntropyAfterThinking(), AnswerStable())),
+    ],
+    ids=lambda policy: type(policy).__name__,
+)
+def test_no_sample_is_kept_alive_by_what_is_remembered_of_it(policy) -> None:
+    samples = [growing(size, probe(64, "4", 1.0)) for size in (10, 64, 99)]
+    watched = [weakref.ref(sample) for sample in samples]
+    decided(policy, settled(level(1)), settled(level(2)), *samples)
+    samples.clear()
+    gc.collect()
+    assert [each() for each in watched] == [None] * 3
 
 
 @pytest.mark.parametrize(

@@ -153,4 +153,4 @@ def _strictest_cap(decisions: Iterable[Decision]) -> int | None:
 
 
 def _joined(decisions: Iterable[Decision]) -> str:
-    return "; ".join(decision.why for decision in decisions if decision.why)
+    return "; ".join(dict.fromkeys(decision.why for decision in decisions if decision.why))

@@ -24,7 +24,8 @@ def remembered(
 
     A policy is asked about all samples in flight whenever one of them has news, and most are the same values as
     the time before. Results are found by the identity of the sample, which never changes, and go with it: no
-    sample is kept alive. Where a sample cannot be watched, everything is computed each time.
+    sample is kept alive, as long as no result holds it. Where a sample cannot be watched, everything is computed
+    each time.
     """
     if not _CAN_BE_WATCHED:
         return function

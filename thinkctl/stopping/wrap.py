@@ -8,6 +8,7 @@ from typing import final
 from thinkctl.errors import ConfigurationError
 from thinkctl.hindsight import at_token
 from thinkctl.protocols import StoppingPolicy
+from thinkctl.stopping.memo import remembered
 from thinkctl.stopping.probing import check_at_least, length, probes_all_the_same, thought_is_open
 from thinkctl.types import Decision, History, Needs, Sample, needs_of
 
@@ -133,7 +134,9 @@ class EveryTokens:
         return needs_of(self.policy)
 
     def decide(self, history: History) -> Decision:
-        shown = replace(history, samples=tuple(self._shown(sample) for sample in history.samples))
+        shown = replace(
+            history, samples=tuple(_at_last_multiple(sample, self.tokens) for sample in history.samples)
+        )
         now = self.policy.decide(shown)
         thinking = {sample.index for sample in history.in_flight if thought_is_open(sample)}
         return replace(
@@ -142,12 +145,18 @@ class EveryTokens:
             probe=tuple(request for request in now.probe if request.sample in thinking),
         )
 
-    def _shown(self, sample: Sample) -> Sample:
-        if sample.finished or sample.concluded:
-            return sample
-        total = length(sample)
-        past = total % self.tokens
-        return at_token(sample, total - past) if past else sample
+
+def _at_last_multiple(sample: Sample, tokens: int) -> Sample:
+    if sample.finished or sample.concluded:
+        return sample
+    total = length(sample)
+    past = total % tokens
+    return _at(sample, total - past) if past else sample
+
+
+@remembered
+def _at(sample: Sample, place: int) -> Sample:
+    return at_token(sample, place)
 
 
 def _check_policy(wrapper: object, policy: object) -> None:
