@@ -145,7 +145,10 @@ def test_nobody_is_cut_before_the_warm_up_is_settled(place) -> None:
 
 
 def test_only_the_first_samples_set_the_measure() -> None:
-    assert decided(SMALL, *first(1, 2, 3, 4, 9, 9, 9, 9), later(2, 2, 2, 2)).cut == ()
+    """Their median is 2.5, that of all is 5.5."""
+    policy = replace(SMALL, eta=50)
+    samples = [*first(1, 2, 3, 4, 7, 8, 9, 10), later(2.4, 2.4, 2.4, 2.4), later(2.6, 2.6, 2.6, 2.6)]
+    assert decided(policy, *samples).cut == (8,)
 
 
 @pytest.mark.parametrize("finish", [Finish.CUT, Finish.ERROR])

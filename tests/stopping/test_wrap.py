@@ -241,6 +241,12 @@ def test_a_thought_that_has_ended_since_is_not_concluded() -> None:
         assert replace(decided(policy, ended), why="") == Decision()
 
 
+def test_what_is_being_concluded_is_seen_as_it_is() -> None:
+    policy = EveryTokens(RepetitionGuard(), 30)
+    assert decided(policy, LOOP).cut == (0,)
+    assert decided(policy, replace(LOOP, concluded=True)) == Decision()
+
+
 def test_settled_samples_are_seen_whole() -> None:
     history = seen(sample_of("4"), sample_of("5"))
     assert EveryTokens(AdaptiveConsistency(), 1000).decide(history) == AdaptiveConsistency().decide(history)

@@ -122,7 +122,7 @@ def lowest_group_confidence(sample: Sample, window: int = 2048, top: int = 20) -
 def _latest_low(sample: Sample, window: int, top: int) -> float | None:
     """Return the lowest confidence of the full groups that ended within the last tokens of a sample."""
     tokens = _sampled(sample, window + _LOOK_BACK - 1)
-    return None if tokens is None or len(tokens) < window else _lowest(tokens, window, top)
+    return None if tokens is None else _lowest(tokens, window, top)
 
 
 def _sampled(sample: Sample, most: int | None = None) -> list[TokenLogprob] | None:
