@@ -144,8 +144,8 @@ def anytime(
     same = running((start == full) * 1.0, (now == full[rows]) * 1.0 - (then == full[rows]))
     accuracy = None
     if view.right is not None:
-        gain = view.right[rows, now] * 1.0 - view.right[rows, then]
-        accuracy = running(np.zeros(number), gain)
+        right: Floats = view.right.astype(np.float64)
+        accuracy = running(np.zeros(number), right[rows, now] - right[rows, then])
     tokens = running(np.zeros(number), (spent[before + 1, rows] - spent[before, rows]) * 1.0)
     samples = np.arange(len(rows) + 1, dtype=np.float64) / number
     return Curve(samples, tokens, same, accuracy)

@@ -69,18 +69,20 @@ def share(values: Floats, groups: Ints) -> Estimate:
 
 
 def ratio(above: Floats, below: Floats, groups: Ints) -> Estimate | None:
-    """Estimate sum(above) / sum(below), such as tokens per correct answer; ``None`` where the divisor is 0.
+    """Estimate sum(above) / sum(below), such as tokens per correct answer; ``None`` where either sum is 0.
 
-    Never a mean of ratios. The error is that of the linearised ratio.
+    Never a mean of ratios. The error is that of the linearised ratio; the interval is taken on the logarithm, so
+    that it stays above 0.
     """
-    total = float(below.sum())
-    if total == 0:
+    total, over = float(above.sum()), float(below.sum())
+    if total <= 0 or over <= 0:
         return None
-    value = float(above.sum()) / total
-    error, times = _error(above - value * below, groups, total), _quantile(groups)
+    value = total / over
+    error, times = _error(above - value * below, groups, over), _quantile(groups)
     if error is None:
         return Estimate(value, None, None, None)
-    return Estimate(value, error, value - times * error, value + times * error)
+    factor = math.exp(min(times * error / value, 700.0))
+    return Estimate(value, error, value / factor, value * factor)
 
 
 def _error(residuals: Floats, groups: Ints, over: float) -> float | None:

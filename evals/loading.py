@@ -13,7 +13,7 @@ from thinkctl.evals.table import ABSTAINS, TableRow, VoteTable
 from thinkctl.hindsight import hindsight
 from thinkctl.runfile import Pool, Recorded, is_run_file, read, read_pool
 from thinkctl.selectors import Majority
-from thinkctl.types import History, Run, Usage
+from thinkctl.types import History, Run, StopReason, Usage
 
 __all__ = ["open_table", "table_of_pool", "table_of_runs"]
 
@@ -79,10 +79,24 @@ def table_of_runs(
     probes used.
     """
     known = dict(gold or {})
-    histories = [run.history if isinstance(run, Run) else run for run in runs]
+    listed = list(runs)
+    histories = [run.history if isinstance(run, Run) else run for run in listed]
     rows = [_of_history(history, known.get(history.problem.id)) for history in histories]
     ordered = any(sample.request.parent is not None for history in histories for sample in history.samples)
-    return VoteTable.of(name, rows, gold=known, ordered=ordered)
+    return VoteTable.of(name, rows, gold=known, ordered=ordered, cautions=_cautions(listed))
+
+
+def _cautions(runs: Sequence[Run | History]) -> tuple[str, ...]:
+    """Say how many runs were over before all samples had been taken."""
+    reasons = [run.stop for run in runs if isinstance(run, Run)]
+    stopped = reasons.count(StopReason.POLICY)
+    ended = len(reasons) - stopped - reasons.count(StopReason.DONE)
+    left = "all samples are those that it left"
+    return tuple(
+        f"{number:,} of {len(reasons):,} runs had been ended by {what} when they were recorded: {left}"
+        for number, what in ((stopped, "a policy"), (ended, "a wall or a failure"))
+        if number
+    )
 
 
 def _of_recorded(recorded: Recorded, pool: Pool, answer_form: str | None, merge_right: bool) -> TableRow:

@@ -13,6 +13,7 @@ from typing import Any, final
 import numpy as np
 
 from thinkctl.errors import ConfigurationError
+from thinkctl.evals.signals import check_signals
 from thinkctl.evals.table import ABSTAINS, KINDS, Bools, Floats, Ints, VoteTable, kinds_of
 from thinkctl.evals.votes import Votes, first_true, is_vectorised, would_stop
 from thinkctl.hindsight import hindsight
@@ -105,13 +106,17 @@ def outcomes_of(
 ) -> list[Outcomes]:
     """Return what becomes of each row in each case; see ``replay``.
 
-    ``vectorised=False`` asks every policy sample by sample, to compare.
+    ``vectorised=False`` asks every policy sample by sample, to compare. Raises ``ConfigurationError`` for a policy
+    that reads what was not recorded: it would never act, and seem to be safe.
     """
     for case in cases:
         check_case(case)
     sums = [Sums() for _ in cases]
     slow = [not (vectorised and _is_fast(case)) for case in cases]
     histories = [table.history(row) for row in range(len(table))] if any(slow) else []
+    for case, slowly in zip(cases, slow, strict=True):
+        if slowly and case.policy is not None:
+            check_signals(case.policy, histories)
     for order in table.orders(permutations, seed=seed):
         view = View.of(table, order, cap)
         for case, added, slowly in zip(cases, sums, slow, strict=True):

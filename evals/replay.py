@@ -11,9 +11,12 @@ from typing import Final, final
 
 from thinkctl.evals.intervals import Estimate, mean, ratio, share
 from thinkctl.evals.outcomes import Case, Outcomes, label_of, outcomes_of
+from thinkctl.evals.signals import cautions_of
 from thinkctl.evals.table import KINDS, Ints, VoteTable
+from thinkctl.evals.votes import is_vectorised
+from thinkctl.hindsight import Hindsight
 
-__all__ = ["FIXED", "Row", "fixed_cases", "replay", "row_of"]
+__all__ = ["FIXED", "Row", "cautions", "fixed_cases", "replay", "row_of"]
 
 FIXED: Final = (1, 2, 3, 5, 10, 20)
 """Numbers of samples that are reported without a policy, where there are so many."""
@@ -78,6 +81,25 @@ def replay(
         row_of(table, case, outcomes, permutations=permutations or 0)
         for case, outcomes in zip(listed, found, strict=True)
     ]
+
+
+def cautions(table: VoteTable, cases: Iterable[Case]) -> list[str]:
+    """Say what about the recordings makes rows something else than they seem.
+
+    Raises ``ConfigurationError`` where most of the probes that a policy reads were not recorded.
+    """
+    said = list(table.cautions)
+    for case in cases:
+        if case.policy is None or is_vectorised(case.policy):
+            continue
+        histories = [table.history(row) for row in range(len(table))]
+        said += cautions_of(case.policy, histories, [Hindsight(each, None) for each in histories])
+        capped = case.policy.decide(replace(histories[0], samples=())).thinking_tokens
+        if capped is not None and not any(sample.segments for each in histories for sample in each.samples):
+            said.append(
+                f"{case.label} caps thoughts, and the recording has no tokens within them: here that does nothing"
+            )
+    return list(dict.fromkeys(said))
 
 
 def fixed_cases(most: int, numbers: Sequence[int] = FIXED) -> list[Case]:

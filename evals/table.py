@@ -56,7 +56,8 @@ class VoteTable:
     nobody knows. ``tokens`` are what each sample generated, by kind (first axis, ``KINDS``): without probes,
     which only a policy that needs them is charged for. ``groups`` numbers the questions from 0 on: rows with one
     number are runs of one question. ``estimated`` says that tokens were not counted. ``ordered`` says that samples
-    build on others, so that no other order of them could have been. ``gold`` are reference answers by id.
+    build on others, so that no other order of them could have been. ``gold`` are reference answers by id. ``cautions``
+    say what about the recordings makes "all samples" something else than it seems.
     """
 
     name: str
@@ -71,6 +72,7 @@ class VoteTable:
     estimated: bool = False
     ordered: bool = False
     gold: Mapping[str, str] = field(default_factory=dict[str, str])
+    cautions: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -87,7 +89,13 @@ class VoteTable:
 
     @classmethod
     def of(
-        cls, name: str, rows: Sequence[TableRow], *, gold: Mapping[str, str], ordered: bool = False
+        cls,
+        name: str,
+        rows: Sequence[TableRow],
+        *,
+        gold: Mapping[str, str],
+        ordered: bool = False,
+        cautions: tuple[str, ...] = (),
     ) -> VoteTable:
         """Make a table of its rows."""
         width = max((len(row.keys) for row in rows), default=0)
@@ -115,6 +123,7 @@ class VoteTable:
             estimated=any(used.estimated for row in rows for used in row.usages),
             ordered=ordered,
             gold=gold,
+            cautions=cautions,
         )
 
     def rows(self, chosen: Sequence[int] | Ints) -> VoteTable:

@@ -45,6 +45,7 @@ class _Replayed:
     permutations: int | None
     seed: int
     cap: int | None
+    cautions: Sequence[str]
     shared: bool
 
     @property
@@ -97,10 +98,13 @@ def replay(
     options: dict[str, Any] = {"permutations": shuffles, "seed": seed, "cap": cap}
     with waiting(f"replaying {plural(len(table), 'question')}", quiet=quiet):
         if allocation is None:
-            rows = _of_policies(table, policies, selector, budget_from(budget), sweep=sweep, options=options)
+            rows, said = _of_policies(
+                table, policies, selector, budget_from(budget), sweep=sweep, options=options
+            )
         else:
+            said = list(table.cautions)
             rows = _of_allocation(table, allocation, policies, samples, tokens, options)
-    found = _Replayed(table, rows, shuffles, seed, cap, shared=allocation is not None)
+    found = _Replayed(table, rows, shuffles, seed, cap, said, shared=allocation is not None)
     if as_json:
         print_json(_json_of(found))
     else:
@@ -166,9 +170,9 @@ def _of_policies(
     *,
     sweep: bool,
     options: dict[str, Any],
-) -> list[Row]:
+) -> tuple[list[Row], list[str]]:
     from thinkctl.evals.outcomes import Case
-    from thinkctl.evals.replay import fixed_cases
+    from thinkctl.evals.replay import cautions, fixed_cases
     from thinkctl.evals.replay import replay as replayed
     from thinkctl.selectors import Majority
 
@@ -181,7 +185,8 @@ def _of_policies(
     limited = [dataclasses.replace(case, selector=chosen, budget=budget) for case in cases]
     if budget != Budget():
         limited.append(Case(selector=chosen))
-    return replayed(table, limited, **options)
+    warned = cautions(table, limited)
+    return replayed(table, limited, **options), warned
 
 
 def _case(text: str) -> Case:
@@ -243,6 +248,7 @@ def _json_of(found: _Replayed) -> dict[str, Any]:
         "cap": found.cap,
         "graded": table.graded,
         "tokens_estimated": table.estimated,
+        "cautions": list(found.cautions),
         "replayed": True,
         "rows": [dataclasses.asdict(row) for row in found.rows],
     }
@@ -351,4 +357,5 @@ def _notes(found: _Replayed) -> list[str]:
     walled = max(row.walled for row in rows)
     if walled and not found.shared:
         lines.append(f"Up to {100 * walled:.1f} % of the questions ended at the budget's wall.")
+    lines += [f"Caution: {one_line(caution)}." for caution in found.cautions]
     return [*lines, f"{_CLAIM} {amount(int(table.sizes.sum()))} recorded samples."]
