@@ -8,9 +8,10 @@ raises, and then never stops):
     pip install --no-deps --target FOLDER AdaptiveConsistency==1.0.0 numpy==1.23.5 scipy==1.10.1
 
 Without FOLDER only our half is timed. Its numpy is not ours, so it runs in a process of its own, in turn with ours,
-several times; each figure is the least over the rounds, since whatever else the machine does only adds. Timed are, for prefixes of 1 to 40 votes of three answers:
-the table alone (two counts are known), the table from a list of answers, as the package takes it, and the whole
-``decide(history)`` with its reasons in words; and the package's ``should_stop`` with its Beta and its Dirichlet rule.
+several times; each figure is the least over the rounds, since whatever else the machine does only adds. Timed are, for
+3 to 40 votes of three answers: the table alone (two counts are known), the table from a list of answers, as the package
+takes it, and the whole ``decide(history)`` with its reasons in words; and the package's ``should_stop`` with its Beta
+and its Dirichlet rule.
 """
 
 from __future__ import annotations

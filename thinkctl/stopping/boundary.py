@@ -46,22 +46,22 @@ class Boundary(Protocol):
         ...
 
 
-def decide_by(rule: Boundary, history: History, *, why: str = "") -> Decision:
-    """Decide by a rule on two vote counts. ``why`` is put behind the counts and the chance of the lead.
+def decide_by(rule: Boundary, history: History) -> Decision:
+    """Decide by a rule on two vote counts, all of them in the same way.
 
     ``more`` is what the leader lacks: votes that all go to it. Every other course takes as many or more,
     because the table never falls as the runner-up rises. ``confidence`` is ``lead_chance``, whatever the rule.
     """
     leader, runner_up = top_two(history)
     if not leader:
-        return Decision(more=max(rule.least_leader(0), 1), why=f"no votes yet{why}")
+        return Decision(more=max(rule.least_leader(0), 1), why="no votes yet")
     short = rule.least_leader(runner_up) - leader
     chance = lead_chance(leader, runner_up)
     return Decision(
         stop=short <= 0,
         more=max(short, 1),
         confidence=chance,
-        why=f"{leader} votes to {runner_up}: the lead is real with {chance:.1%}{why}",
+        why=f"{leader} votes to {runner_up}: the lead is real with {chance:.1%}",
     )
 
 
