@@ -89,6 +89,17 @@ def _is_probed_to_the_end(sample: Sample) -> bool:
     return widest is None or sample.thinking_tokens - sample.probes[-1].at <= 2 * widest
 
 
+def _places(sample: Sample, every: int) -> int:
+    """Return how many probes a policy makes of a thought, one each ``every`` tokens."""
+    return max(0, sample.thinking_tokens - 1) // every
+
+
+def _missing(sample: Sample, every: int) -> int:
+    """Return how many of them are missing; the last may be, since a thought can end before it is made."""
+    there = sum(probe.at % every == 0 and probe.at < sample.thinking_tokens for probe in sample.probes)
+    return max(0, _places(sample, every) - there - 1)
+
+
 def _gaps(sample: Sample) -> list[int]:
     """Return the tokens from the beginning to the first probe, and from each to the next."""
     return [one - before for before, one in pairwise([0, *(probe.at for probe in sample.probes)])]
@@ -100,12 +111,8 @@ def _probe_cautions(policy: StoppingPolicy, samples: Sequence[Sample]) -> Iterat
     Raises ``ConfigurationError`` where most of those that it reads are missing.
     """
     for every in sorted(set(_grids_of(policy)) - {1}):
-        wanted = sum(max(0, each.thinking_tokens - 1) // every for each in samples)
-        there = sum(
-            probe.at % every == 0 and probe.at < each.thinking_tokens
-            for each in samples
-            for probe in each.probes
-        )
+        wanted = sum(_places(each, every) for each in samples)
+        there = wanted - sum(_missing(each, every) for each in samples)
         if 4 * there < 3 * wanted:
             raise ConfigurationError(
                 f"the recordings have {there:,} of the {wanted:,} probes that {name_of(policy)} reads, one each "

@@ -16,12 +16,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from thinkctl import ChainOfThought, Controller
 from thinkctl.errors import ConfigurationError
 from thinkctl.evals.bounds import clopper_pearson
 from thinkctl.evals.calibration import Calibration, LossTable, calibrate, calibrated
 from thinkctl.evals.probes import read_probe_pool
-from thinkctl.selectors import BestScore, Latest, Majority
+from thinkctl.runfile import RunFile, read
+from thinkctl.selectors import Majority
 from thinkctl.stopping import AdaptiveConsistency, AnswerConfidence, CannotBeOvertaken, Margin, any_of
+from thinkctl.testing import Script, ScriptedEngine
+from thinkctl.testing import run as watched
 from thinkctl.types import (
     Answer,
     Decision,
@@ -314,7 +318,6 @@ def test_each_run_is_read_with_its_own_selector():
         )
     ]
     assert table == [[0.0], [1.0], [0.0]]
-    assert Latest() != BestScore()
 
 
 def test_rows_are_questions_each_once():
@@ -326,6 +329,41 @@ def test_rows_are_questions_each_once():
             calibrated(table, 0.2, 0.1, wrong)
     with pytest.raises(ConfigurationError, match="no question to calibrate on"):
         calibrated(table, 0.2, 0.1, [])
+
+
+# -- from a live run to a calibrated policy ----------------------------------------------------------------------
+
+
+def test_a_policy_that_watched_live_runs_is_calibrated_on_their_run_file(tmp_path):
+    draw = np.random.default_rng(0)
+
+    def script(sure: float) -> Script:
+        early = "4}" if draw.random() < sure else "5}"
+        words = " ".join(draw.choice(list("abcdefghijkl"), 200))
+        return Script(
+            f"{words} \\boxed{{4}}",
+            logprob=(-0.5, math.log(sure)),
+            conclusion=lambda forced, at: early if at < 150 else "4}",
+        )
+
+    engine = ScriptedEngine([script(sure) for sure in draw.uniform(0.6, 1, 150)])
+
+    async def record():
+        controller = Controller(engine, ChainOfThought(), shadows=[AnswerConfidence(1.0, every=32)])
+        with RunFile.open(tmp_path / "runs.jsonl", card=engine.card) as file:
+            for place in range(150):
+                file.append(await controller.solve(f"Question {place}"))
+
+    watched(record())
+    runs = list(read(tmp_path / "runs.jsonl"))
+    found = calibrate(AnswerConfidence(every=32), runs, "changed", 0.1)
+    assert found.cautions == ()
+    assert found.threshold is not None
+    assert 0.75 <= found.threshold <= 0.97
+    assert 0.1 < found.saved < 0.9
+    assert found.losses > 0
+    with pytest.raises(ConfigurationError, match="that answer-confidence reads, one each 48 tokens"):
+        calibrate(AnswerConfidence(every=48), runs, "changed", 0.1)
 
 
 # -- what cannot be calibrated ---------------------------------------------------------------------------------
@@ -381,7 +419,7 @@ def test_an_incomplete_recording_is_told_with_the_result():
 def test_probes_at_other_places_than_a_policy_reads_are_refused_not_taken_for_safety():
     gpqa()
     pool = read_probe_pool(GPQA)
-    with pytest.raises(ConfigurationError, match="34 of the 30,096 probes that answer-confidence reads"):
+    with pytest.raises(ConfigurationError, match="232 of the 30,096 probes that answer-confidence reads"):
         calibrate(AnswerConfidence(), pool, "harm", gold=pool.gold)
     (caution,) = calibrated(gpqa()).cautions
     assert "about 790 tokens apart: live, give every=790" in caution

@@ -18,6 +18,7 @@ from thinkctl.errors import ConfigurationError, RunFileError
 from thinkctl.evals.probes import is_probe_pool, read_probe_pool
 from thinkctl.hindsight import hindsight
 from thinkctl.selectors import Majority
+from thinkctl.stopping import AnswerConfidence, AnswerStable, EntropyAfterThinking
 from thinkctl.types import Decision, Needs, Probe
 
 SHARED = Path(os.environ.get("THINKCTL_SHARED", Path(__file__).resolve().parents[3] / "shared"))
@@ -172,12 +173,24 @@ def replayed(policy, probe_tokens: int = 0) -> tuple[float, float]:
         (OnProbes(least=0.99), 59.09, 39.44),
         (OnProbes(least=0.999), 61.62, 66.33),
         (OnProbes(most_entropy=0.01), 63.13, 65.28),
+        (AnswerConfidence(0.95, every=1), 52.02, 23.01),
+        (AnswerConfidence(0.99, every=1), 59.09, 39.44),
+        (AnswerConfidence(0.999, every=1), 61.62, 66.33),
+        (AnswerStable(3, every=1), 52.53, 46.10),
+        (AnswerStable(5, every=1), 56.57, 75.12),
+        (EntropyAfterThinking(every=1), 56.06, 100.0),
         (OnProbes(alike=3), 52.53, 46.10),
         (OnProbes(alike=5), 56.57, 75.12),
     ],
 )
 def test_the_published_figures_of_stopping_at_probes_are_reproduced(policy, accuracy, tokens):
     assert replayed(policy) == (accuracy, tokens)
+
+
+def test_the_settled_entropy_cannot_be_told_from_eleven_probes():
+    """The published entropy <= 0.01 is a threshold on a value, not on its variance after twenty probes."""
+    probes = max(len(history.samples[0].probes) for history in real())
+    assert probes == 10 < EntropyAfterThinking().least_probes
 
 
 def test_counting_a_token_for_each_probe_changes_little_here():
