@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -29,14 +30,14 @@ from thinkctl.testing import check_policy, sample_of
 from thinkctl.types import Finish, Origin, Probe, Sample, Segment, TokenLogprob, needs_of, spec_of
 
 EAGER = RepetitionGuard(tokens=6, repeats=3, window=12)
-BARE = [
+BARE: list[Any] = [
     AnswerConfidence(0.9, every=4, guard=None),
     AnswerConfidence(0.9, every=4, mean="geometric", marks=("w",), guard=None),
     AnswerStable(2, every=4, guard=None),
     EntropyAfterThinking(delta=0.01, alpha=1, every=4, guard=None),
     LowConfidence(window=3, warm_up=2, guard=None),
 ]
-GUARDED = [
+GUARDED: list[Any] = [
     *(replace(policy, guard=EAGER) for policy in BARE),
     replace(BARE[2], guard=replace(EAGER, then="conclude")),
     EAGER,
@@ -50,7 +51,7 @@ WRAPPED = [
     WarmUp(any_of(*GUARDED), samples=1, tokens=6),
     EveryTokens(any_of(*GUARDED), 5),
 ]
-ALL = [*BARE, *GUARDED, *WRAPPED]
+ALL: list[Any] = [*BARE, *GUARDED, *WRAPPED]
 
 tokens = st.builds(TokenLogprob, st.floats(-9, 0), st.lists(st.floats(-9, 0), max_size=4).map(tuple))
 odd = tokens | st.sampled_from(
@@ -72,7 +73,10 @@ def samples(draw) -> Sample:
     known = draw(st.none() | st.lists(odd, min_size=len(ids), max_size=len(ids)).map(tuple))
     split = draw(st.integers(0, len(ids)))
     before = draw(st.sampled_from([Origin.INHERITED, Origin.FORCED]))
-    segments = (Segment(tuple(ids[:split]), before), Segment(tuple(ids[split:]), Origin.SAMPLED, known))
+    segments: tuple[Segment, ...] = (
+        Segment(tuple(ids[:split]), before),
+        Segment(tuple(ids[split:]), Origin.SAMPLED, known),
+    )
     if draw(st.booleans()):
         segments = (Segment(tuple(ids), Origin.SAMPLED, known),)
     text = draw(st.sampled_from(["", "w", "ww done"]))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Callable
-from functools import wraps
+from functools import update_wrapper
 from typing import Any, Concatenate, Final, ParamSpec, TypeVar
 
 from thinkctl.types import Sample
@@ -31,8 +31,7 @@ def remembered(
         return function
     known: dict[int, tuple[weakref.ref[Sample], dict[Any, R]]] = {}
 
-    @wraps(function)
-    def looked_up(sample: Sample, *args: P.args, **kwargs: P.kwargs) -> R:
+    def looked_up(sample: Sample, /, *args: P.args, **kwargs: P.kwargs) -> R:
         place = id(sample)
         entry = known.get(place)
         if entry is None or entry[0]() is not sample:
@@ -43,4 +42,5 @@ def remembered(
             results[key] = function(sample, *args, **kwargs)
         return results[key]
 
+    update_wrapper(looked_up, function)
     return looked_up
