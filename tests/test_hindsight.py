@@ -199,3 +199,21 @@ def test_what_was_probed_live_is_seen_again_in_hindsight() -> None:
     seen = hindsight(Exits(), watched.history, Majority())
     assert [vote.key for vote in seen.history.answers] == [vote.key for vote in acted.history.answers]
     assert seen.usage.generated_tokens < acted.receipt.usage.generated_tokens + 40
+
+
+@pytest.mark.parametrize(
+    ("tokens", "cap", "thought", "unknown"),
+    [
+        (300, 100, 100, 1),
+        (300, 96, 96, 1),
+        (300, 0, 0, 1),
+        (110, 100, 100, 1),
+        (20, 10, 10, 1),
+        (100, 100, 100, 0),
+        (20, 100, 20, 0),
+    ],
+)
+def test_a_cap_holds_to_the_token_also_between_two_decisions(tokens, cap, thought, unknown):
+    seen = hindsight(ThinkingCap(cap), thinking("4", tokens), Majority())
+    assert (seen.usage.thinking_tokens, seen.unknown) == (thought, unknown)
+    assert (seen.answer is None) == bool(unknown)

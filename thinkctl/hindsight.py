@@ -98,7 +98,7 @@ def hindsight(
         if not sample.finished:
             continue
         taken = _moved(sample if probed else _unprobed(sample), history.bought)
-        grown, decision, closed = _grown(policy, history, taken, every)
+        grown, decision, closed = _grown(policy, history, taken, every, decision.thinking_tokens)
         cost = grown.usage.generated_tokens
         if _over(limits.tokens, spent + cost) or _over(limits.requests, history.bought + 1):
             walled = replace(history, walled=True)
@@ -161,21 +161,30 @@ def at_token(sample: Sample, place: int) -> Sample:
 
 
 def _grown(
-    policy: StoppingPolicy | None, before: History, sample: Sample, every: int
+    policy: StoppingPolicy | None, before: History, sample: Sample, every: int, limit: int | None
 ) -> tuple[Sample, Decision, bool]:
-    """Let a sample grow under a policy; return how it ended, what ended it, and whether its answer is unknown."""
+    """Let a sample grow under a policy; return how it ended, what ended it, and whether its answer is unknown.
+
+    ``limit`` is the cap on its thought that was decided before it began. A cap holds to the token, also between
+    two decisions.
+    """
     if policy is None:
         return sample, _NOTHING, False
+    thought, decision = sample.usage.thinking_tokens, _NOTHING
     for place in _moments(sample, every):
+        if limit is not None and limit < min(place, thought):
+            break
         view = at_token(sample, place)
         decision = policy.decide(before.received(view))
         if decision.stop or sample.index in decision.cut:
             return replace(view, finish=Finish.CUT, ended=sample.ended), decision, False
-        thinking = place < sample.usage.thinking_tokens
         limit = decision.thinking_tokens
-        if thinking and (sample.index in decision.conclude or (limit is not None and place >= limit)):
+        if place < thought and (sample.index in decision.conclude or (limit is not None and place >= limit)):
             closed, known = _concluded(view, sample)
             return closed, decision, not known
+    if limit is not None and limit < thought:
+        closed, known = _concluded(at_token(sample, limit), sample)
+        return closed, decision, not known
     return sample, _NOTHING, False
 
 
