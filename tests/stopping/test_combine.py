@@ -143,6 +143,13 @@ def test_a_combination_needs_what_each_of_its_policies_needs() -> None:
         assert combine(AdaptiveConsistency(), ThinkingCap(9)).needs == Needs()
 
 
+def test_every_probe_comes_with_what_any_of_them_reads() -> None:
+    """EntropyAfterThinking is not asking now, but will read this probe."""
+    for combine in (any_of, all_of):
+        policy = combine(AnswerStable(), EntropyAfterThinking(every=128, top=7))
+        assert decided(policy, growing(70)).probe == (ProbeRequest(0, "", 20, 7, 64),)
+
+
 def test_who_is_overruled_goes_on_probing() -> None:
     """AnswerConfidence alone would have concluded, and must know how it goes on."""
     both = all_of(AnswerConfidence(), AnswerStable(k=2))

@@ -24,9 +24,10 @@ class AnyOf:
     """Stop as soon as one of ``policies`` would.
 
     ``cut``, ``conclude`` and ``probe`` are what any of them asks for: of a sample the first of these, and probes
-    of one place and text as one that serves all. ``more`` is the smallest bound that one sets; policies without
-    a bound leave it alone. The strictest ``thinking_tokens`` and the highest ``confidence`` count. Samples start
-    without a thought if one says so. A budget's wall comes before every policy.
+    of one place and text as one that serves all, with the log-probabilities that any of them reads. ``more`` is
+    the smallest bound that one sets; policies without a bound leave it alone. The strictest ``thinking_tokens``
+    and the highest ``confidence`` count. Samples start without a thought if one says so. A budget's wall comes
+    before every policy.
     """
 
     policies: tuple[StoppingPolicy, ...]
@@ -48,7 +49,7 @@ class AnyOf:
             stop=bool(stopping),
             cut=cut,
             conclude=conclude,
-            probe=merged(_probes(decisions), without=(*cut, *conclude)),
+            probe=merged(_probes(decisions), self.needs.probe_logprobs, without=(*cut, *conclude)),
             more=min(_known(decision.more for decision in decisions), default=None),
             thinking_tokens=_strictest_cap(decisions),
             think=all(decision.think for decision in decisions),
@@ -92,7 +93,7 @@ class AllOf:
             stop=not waiting,
             cut=cut,
             conclude=conclude,
-            probe=merged((*asked, *again), without=(*cut, *conclude)),
+            probe=merged((*asked, *again), self.needs.probe_logprobs, without=(*cut, *conclude)),
             more=_largest_bound(waiting or decisions),
             thinking_tokens=_strictest_cap(decisions),
             think=any(decision.think for decision in decisions),

@@ -146,10 +146,13 @@ def probes_all_the_same(
     return tuple(request for request in asked if request.sample in samples)
 
 
-def merged(requests: Iterable[ProbeRequest], without: Iterable[int] = ()) -> tuple[ProbeRequest, ...]:
-    """Return requests in the order first seen, those for one place and one text as one that serves them all.
+def merged(
+    requests: Iterable[ProbeRequest], logprobs: int | None = None, without: Iterable[int] = ()
+) -> tuple[ProbeRequest, ...]:
+    """Return requests in the order first seen, those for one place and text as one that serves them all.
 
-    ``without`` are samples that need no probe any more.
+    Each asks for ``logprobs`` alternatives at least, so that it serves whoever reads it later. ``without`` are
+    samples that need no probe any more.
     """
     gone = set(without)
     places: dict[tuple[int, str, int | None], ProbeRequest] = {}
@@ -157,7 +160,7 @@ def merged(requests: Iterable[ProbeRequest], without: Iterable[int] = ()) -> tup
         place = request.sample, request.text, request.at
         if request.sample not in gone:
             before = places.get(place, request)
-            known = [count for count in (before.logprobs, request.logprobs) if count is not None]
+            known = [count for count in (before.logprobs, request.logprobs, logprobs) if count is not None]
             places[place] = replace(
                 before,
                 max_tokens=max(before.max_tokens, request.max_tokens),
