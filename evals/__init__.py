@@ -8,31 +8,54 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from thinkctl.evals.allocating import Share, allocate
     from thinkctl.evals.calibration import Calibration, LossTable, calibrate, calibrated
     from thinkctl.evals.gold import is_right, read_gold
+    from thinkctl.evals.loading import open_table, table_of_pool, table_of_runs
+    from thinkctl.evals.outcomes import Case
     from thinkctl.evals.probes import read_probe_pool
     from thinkctl.evals.recordings import open_recordings
+    from thinkctl.evals.replaying import Row, replay
+    from thinkctl.evals.table import VoteTable
 
 __all__ = [
     "Calibration",
+    "Case",
     "LossTable",
+    "Row",
+    "Share",
+    "VoteTable",
+    "allocate",
     "calibrate",
     "calibrated",
     "is_right",
     "open_recordings",
+    "open_table",
     "read_gold",
     "read_probe_pool",
+    "replay",
+    "table_of_pool",
+    "table_of_runs",
 ]
 
 _HOMES = {
     "Calibration": "calibration",
+    "Case": "outcomes",
     "LossTable": "calibration",
+    "Row": "replaying",
+    "Share": "allocating",
+    "VoteTable": "table",
+    "allocate": "allocating",
     "calibrate": "calibration",
     "calibrated": "calibration",
     "is_right": "gold",
     "open_recordings": "recordings",
+    "open_table": "loading",
     "read_gold": "gold",
     "read_probe_pool": "probes",
+    "replay": "replaying",
+    "table_of_pool": "loading",
+    "table_of_runs": "loading",
 }
 """Where each name lives: it is imported when it is first asked for, so that no command loads numpy for nothing."""
 

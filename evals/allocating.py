@@ -16,7 +16,7 @@ import numpy as np
 
 from thinkctl.errors import ConfigurationError
 from thinkctl.evals.outcomes import Case, Ended, Sums, View, ended_at, label_of
-from thinkctl.evals.replay import Row, row_of
+from thinkctl.evals.replaying import Row, row_of
 from thinkctl.evals.table import Floats, Ints, VoteTable
 from thinkctl.evals.votes import first_true, is_vectorised, would_stop
 from thinkctl.protocols import Allocation, StoppingPolicy

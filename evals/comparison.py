@@ -21,7 +21,7 @@ from thinkctl.evals.allocating import Share, allocate
 from thinkctl.evals.knobs import KNOBS
 from thinkctl.evals.loading import open_table
 from thinkctl.evals.outcomes import Case
-from thinkctl.evals.replay import Row, replay
+from thinkctl.evals.replaying import Row, replay
 from thinkctl.evals.table import Ints, VoteTable
 from thinkctl.protocols import StoppingPolicy
 from thinkctl.stopping import AdaptiveConsistency, CannotBeOvertaken, EValue, FlipProbability, Margin, Window

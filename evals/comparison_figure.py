@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from thinkctl.errors import ConfigurationError, MissingExtra
-from thinkctl.evals.replay import Row
+from thinkctl.evals.replaying import Row
 
 try:
     import matplotlib as mpl
@@ -41,6 +41,8 @@ _SETTINGS: Final[Any] = {
     "axes.spines.right": False,
 }
 _SETTLED: Final = 0.9995
+_LEAST_HEIGHT: Final = 5.0
+"""Points of accuracy that an axis shows at least."""
 _LABEL_STEP: Final = 0.068
 """Least distance of two line names, as a share of the axes' height."""
 
@@ -122,9 +124,12 @@ def _accuracy(row: Row) -> tuple[float, float, float]:
 
 
 def _limits(curves: Mapping[str, Sequence[Row]]) -> tuple[float, float]:
+    """Return the ends of the axis: around all points, and never so near that noise looks like much."""
     values = [_accuracy(row)[0] for rows in curves.values() for row in rows]
-    space = 0.22 * max(max(values) - min(values), 1.0)
-    return max(0.0, min(values) - space), min(100.0, max(values) + space)
+    least, most = min(values), max(values)
+    space = max(0.22 * (most - least), (_LEAST_HEIGHT - most + least) / 2)
+    high = min(100 + 0.03 * (most - least + 2 * space), most + space)
+    return max(0.0, min(least - space, high - _LEAST_HEIGHT)), high
 
 
 def _name_lines(axes: Axes, ends: Mapping[str, tuple[float, float]]) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from thinkctl.evals.comparison import AGREEMENT, FAMILIES, Chosen, Comparison
 from thinkctl.evals.comparison_figure import draw
-from thinkctl.evals.replay import Row
+from thinkctl.evals.replaying import Row
 
 if TYPE_CHECKING:
     from thinkctl.evals.intervals import Estimate

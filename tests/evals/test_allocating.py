@@ -15,7 +15,7 @@ from thinkctl.errors import ConfigurationError
 from thinkctl.evals.allocating import Share, allocate, anytime, purchases
 from thinkctl.evals.loading import open_table, table_of_pool
 from thinkctl.evals.outcomes import Case, View
-from thinkctl.evals.replay import replay
+from thinkctl.evals.replaying import replay
 from thinkctl.evals.table import VoteTable
 from thinkctl.runfile import Pool, Recorded, RecordedSample
 from thinkctl.selectors import top_two

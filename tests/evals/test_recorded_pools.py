@@ -14,14 +14,20 @@ import numpy as np
 import pytest
 
 from thinkctl.evals.loading import open_table, table_of_pool
-from thinkctl.evals.outcomes import Case, outcomes_of
-from thinkctl.evals.replay import Row, replay
+from thinkctl.evals.outcomes import Case, View, outcomes_of
+from thinkctl.evals.replaying import Row, replay
 from thinkctl.evals.table import VoteTable
+from thinkctl.evals.votes import first_true, would_stop
 from thinkctl.runfile import Pool, read_pool
-from thinkctl.stopping import AdaptiveConsistency, CannotBeOvertaken, any_of
-from thinkctl.stopping.e_value import EValue
-from thinkctl.stopping.margin import Margin
-from thinkctl.stopping.window import Window
+from thinkctl.stopping import (
+    AdaptiveConsistency,
+    AnswerConfidence,
+    CannotBeOvertaken,
+    EValue,
+    Margin,
+    Window,
+    any_of,
+)
 
 ROOT = Path(__file__).resolve().parents[2]
 SHARED = Path(os.environ.get("THINKCTL_SHARED", ROOT.parent / "shared"))
@@ -201,3 +207,52 @@ def test_the_game_of_24_reproduces_the_paper_s_figures() -> None:
 def test_merging_right_answers_lets_the_reference_vote() -> None:
     (row,) = replay(open_table(GAME24, merge_right=True), [Case()])
     assert accuracy_of(row) == 11.0
+
+
+@pytest.mark.parametrize(
+    ("confidence", "accuracy", "share_of_tokens"),
+    [(0.95, 52.0, 0.23), (0.99, 59.1, 0.39), (0.999, 61.6, 0.66)],
+)
+def test_probes_reproduce_what_stopping_within_a_thought_is_worth(
+    confidence, accuracy, share_of_tokens
+) -> None:
+    probed = open_table(path_of("gpqa198_gemma4_12b_probes"), probe_tokens=0)
+    rule = Case(AnswerConfidence(confidence, every=1))
+    stopped, full = replay(probed, [rule, Case()])
+    assert accuracy_of(full) == 56.06
+    assert round(accuracy_of(stopped), 1) == accuracy
+    assert round(stopped.tokens.value / full.tokens.value, 2) == share_of_tokens
+
+
+def test_a_cascade_escalates_a_quarter_and_beats_the_strong_model_alone() -> None:
+    """Ten chains of thought and ten programs of a weak model, ten of which are asked; then three of a strong one."""
+    weak, strong = cascade_tables()
+    above = View.of(strong, next(strong.orders(None)))
+    assert above.right is not None
+    answered = above.right[above.row, above.full]
+    assert round(100 * answered.mean(), 2) == 88.89
+    accuracies, escalated, asked = [], [], []
+    for order in weak.orders(40):
+        below = View.of(weak, order)
+        assert below.right is not None
+        taken = first_true(would_stop(AdaptiveConsistency(0.99), below.votes))
+        settled, taken = taken <= 10, np.minimum(taken, 10)
+        right = below.right[below.row, below.votes.leading[taken, below.row]]
+        accuracies.append(100 * np.where(settled, right, answered).mean())
+        escalated.append(100 * (~settled).mean())
+        asked.append(taken.mean())
+    assert np.mean(accuracies) == pytest.approx(89.51, abs=0.2)
+    assert np.std(accuracies) == pytest.approx(0.30, abs=0.1)
+    assert np.mean(escalated) == pytest.approx(25.6, abs=1.5)
+    assert np.mean(asked) == pytest.approx(7.2, abs=0.1)
+
+
+def cascade_tables() -> tuple[VoteTable, VoteTable]:
+    """Dates are compared as dates: as they were written, 41 % would be escalated."""
+    chains, programs = (read_pool(path_of(f"date_gpt35_{kind}1_369x20")) for kind in ("cot", "pot"))
+    mixed, correct = [], {}
+    for chain, program in zip(chains, programs, strict=True):
+        mixed.append(replace(chain, samples=chain.samples[:10] + program.samples[:10]))
+        correct[chain.id] = chains.correct[chain.id][:10] + programs.correct[program.id][:10]
+    weak = table_of_pool(Pool(tuple(mixed), chains.gold, correct), answer_form="date")
+    return weak, open_table(path_of("date_gpt4_cot1_369x3"), answer_form="date")

@@ -13,7 +13,7 @@ from thinkctl.errors import ConfigurationError, RunFileError
 from thinkctl.evals.intervals import mean, ratio, share
 from thinkctl.evals.loading import open_table, table_of_pool, table_of_runs
 from thinkctl.evals.outcomes import Case, label_of, outcomes_of
-from thinkctl.evals.replay import fixed_cases, replay
+from thinkctl.evals.replaying import fixed_cases, replay
 from thinkctl.registry import policy
 from thinkctl.runfile import Pool, Recorded, RecordedSample
 from thinkctl.selectors import BestScore

@@ -14,10 +14,17 @@ from thinkctl.evals.outcomes import Case, outcomes_of
 from thinkctl.evals.votes import Votes, first_true, is_vectorised, would_stop
 from thinkctl.runfile import Pool, Recorded, RecordedSample
 from thinkctl.selectors import Latest
-from thinkctl.stopping import AdaptiveConsistency, CannotBeOvertaken, ThinkingCap, all_of, any_of
-from thinkctl.stopping.e_value import EValue
-from thinkctl.stopping.margin import Margin
-from thinkctl.stopping.window import Window
+from thinkctl.stopping import (
+    SPRT,
+    AdaptiveConsistency,
+    CannotBeOvertaken,
+    EValue,
+    Margin,
+    ThinkingCap,
+    Window,
+    all_of,
+    any_of,
+)
 from thinkctl.testing import history_of
 from thinkctl.types import Budget
 
@@ -28,6 +35,7 @@ RULES = [
     Margin(1),
     Margin(2),
     EValue(0.4),
+    SPRT(0.8),
     Window(2),
     Window(3),
     CannotBeOvertaken(1),

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from thinkctl.evals.intervals import Estimate
     from thinkctl.evals.outcomes import Case
-    from thinkctl.evals.replay import Row
+    from thinkctl.evals.replaying import Row
     from thinkctl.evals.table import VoteTable
 
 __all__ = ["replay"]
@@ -172,8 +172,8 @@ def _of_policies(
     options: dict[str, Any],
 ) -> tuple[list[Row], list[str]]:
     from thinkctl.evals.outcomes import Case
-    from thinkctl.evals.replay import cautions, fixed_cases
-    from thinkctl.evals.replay import replay as replayed
+    from thinkctl.evals.replaying import cautions, fixed_cases
+    from thinkctl.evals.replaying import replay as replayed
     from thinkctl.selectors import Majority
 
     chosen = selector_from(selector) or Majority()
@@ -219,7 +219,7 @@ def _of_allocation(
 ) -> list[Row]:
     from thinkctl.evals.allocating import Share, allocate
     from thinkctl.evals.outcomes import Case
-    from thinkctl.evals.replay import replay as replayed
+    from thinkctl.evals.replaying import replay as replayed
     from thinkctl.stopping import Uniform
 
     asked, policy = registry.allocation(allocation), policy_from(policies[0]) if policies else None
