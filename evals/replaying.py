@@ -94,11 +94,6 @@ def cautions(table: VoteTable, cases: Iterable[Case]) -> list[str]:
             continue
         histories = [table.history(row) for row in range(len(table))]
         said += cautions_of(case.policy, histories, [Hindsight(each, None) for each in histories])
-        capped = case.policy.decide(replace(histories[0], samples=())).thinking_tokens
-        if capped is not None and not any(sample.segments for each in histories for sample in each.samples):
-            said.append(
-                f"{case.label} caps thoughts, and the recording has no tokens within them: here that does nothing"
-            )
     return list(dict.fromkeys(said))
 
 

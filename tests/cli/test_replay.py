@@ -57,7 +57,7 @@ def test_policies_are_compared_with_all_samples_in_the_order_given(call, pool):
 
 def test_a_policy_that_reads_more_than_votes_is_asked_sample_by_sample(call, pool):
     (row, _) = rows_of(call("replay", pool, "--policy", "any-of(margin(2), thinking-cap(4))", "--json"))
-    assert row["thinking_tokens"] == pytest.approx(80 / 3)
+    assert row["thinking_tokens"] == pytest.approx(40 / 3)
 
 
 def test_a_sweep_tries_all_thresholds_from_careless_to_careful(call, pool):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
 
 import numpy as np
@@ -9,16 +10,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from thinkctl import Controller, SelfConsistency
 from thinkctl.errors import ConfigurationError, RunFileError
 from thinkctl.evals.intervals import mean, ratio, share
 from thinkctl.evals.loading import open_table, table_of_pool, table_of_runs
 from thinkctl.evals.outcomes import Case, label_of, outcomes_of
-from thinkctl.evals.replaying import fixed_cases, replay
+from thinkctl.evals.replaying import cautions, fixed_cases, replay
 from thinkctl.registry import policy
 from thinkctl.runfile import Pool, Recorded, RecordedSample
 from thinkctl.selectors import BestScore
-from thinkctl.stopping import AdaptiveConsistency, EValue, Margin, ThinkingCap, all_of, any_of
-from thinkctl.testing import history_of, sample_of
+from thinkctl.stopping import AdaptiveConsistency, EValue, Margin, ThinkingCap, Threshold, all_of, any_of
+from thinkctl.testing import ScriptedEngine, history_of, sample_of
 from thinkctl.types import Budget
 
 
@@ -118,9 +120,24 @@ def test_scores_outside_of_zero_to_one_keep_their_order():
     assert row.accuracy.value == 0
 
 
-def test_a_policy_within_samples_is_charged_for_what_it_saw():
-    (row,) = replay(TABLE, [Case(ThinkingCap(4))])
-    assert row.tokens.value == 30.0, "a pool's samples have no tokens to be closed at"
+def test_a_thought_that_is_closed_where_nobody_looked_abstains_and_is_told() -> None:
+    capped, full = replay(TABLE, [Case(ThinkingCap(4)), Case()])
+    assert (capped.tokens.value, full.tokens.value) == (12.0, 30.0)
+    assert (capped.unknown, capped.unanswered, full.unknown) == (3.0, 1.0, 0.0)
+
+
+def test_a_policy_that_reads_what_was_not_recorded_is_refused() -> None:
+    with pytest.raises(ConfigurationError, match="reads verdicts, and the recordings have none"):
+        replay(TABLE, [Case(Threshold(0.5))])
+
+
+def test_runs_that_were_ended_before_all_samples_are_told() -> None:
+    engine = ScriptedEngine([r"\boxed{4}"])
+    run = asyncio.run(Controller(engine, SelfConsistency(9), policy=Margin(2)).solve("?"))
+    table = table_of_runs([run])
+    assert cautions(table, [Case()]) == [
+        "1 of 1 runs had been ended by a policy when they were recorded: all samples are those that it left"
+    ]
 
 
 def test_merging_and_forms_are_for_pools(tmp_path):
