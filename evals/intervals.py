@@ -21,9 +21,9 @@ from thinkctl.errors import MissingExtra
 from thinkctl.evals.table import Floats, Ints
 
 try:
-    from scipy.special import ndtri, stdtrit
+    from scipy.special import ndtri, stdtrit  # type: ignore[import-untyped, unused-ignore]
 except ImportError as error:
-    raise MissingExtra("intervals need scipy: pip install 'thinkctl[plot]'") from error
+    raise MissingExtra("intervals need scipy: pip install 'thinkctl[evals]'") from error
 
 __all__ = ["LEVEL", "Estimate", "mean", "ratio", "share"]
 

@@ -15,7 +15,11 @@ GAME24 = ROOT / "evals" / "pools" / "game24_gpt4_cot_100x100.jsonl.gz"
 def pool(tmp_path):
     """Three questions, of 4, 4 and 2 samples; the first answer of the second is wrong."""
     path = tmp_path / "small.jsonl"
-    said = {"a": ["4", "4", "4", "5"], "b": ["1", "2", "2", "2"], "c": ["7", None]}
+    said: dict[str, list[str | None]] = {
+        "a": ["4", "4", "4", "5"],
+        "b": ["1", "2", "2", "2"],
+        "c": ["7", None],
+    }
     right = {"a": "4", "b": "2", "c": "8"}
     lines = [
         json.dumps(

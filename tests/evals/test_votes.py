@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from thinkctl.evals.loading import table_of_pool
 from thinkctl.evals.outcomes import Case, outcomes_of
 from thinkctl.evals.votes import Votes, first_true, is_vectorised, would_stop
+from thinkctl.protocols import StoppingPolicy
 from thinkctl.runfile import Pool, Recorded, RecordedSample
 from thinkctl.selectors import Latest
 from thinkctl.stopping import (
@@ -28,7 +29,7 @@ from thinkctl.stopping import (
 from thinkctl.testing import history_of
 from thinkctl.types import Budget
 
-RULES = [
+RULES: list[StoppingPolicy | None] = [
     None,
     AdaptiveConsistency(0.6),
     AdaptiveConsistency(0.9),
@@ -119,6 +120,6 @@ def test_other_selectors_choose_for_themselves():
 def test_a_rule_s_own_answer_is_the_same_as_on_a_history():
     answers = ("4", "5", "5", None, "4", "4", "4")
     keys = np.array([[0, 1, 1, -1, 0, 0, 0]])
-    for rule in filter(None, RULES):
+    for rule in [each for each in RULES if each is not None]:
         stopping = would_stop(rule, Votes.count(keys))[:, 0].tolist()
         assert stopping == [rule.decide(history_of(*answers[:most])).stop for most in range(len(answers) + 1)]
