@@ -9,19 +9,20 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Final, final
 
 import numpy as np
 
 from thinkctl.errors import ConfigurationError
-from thinkctl.evals.outcomes import Case, Ended, Sums, View, ended_at, label_of
+from thinkctl.evals.outcomes import Case, Ended, Sums, View, chosen_at, ended_at, label_of
 from thinkctl.evals.replaying import Row, row_of
 from thinkctl.evals.table import Floats, Ints, VoteTable
 from thinkctl.evals.votes import first_true, is_vectorised, would_stop
-from thinkctl.protocols import Allocation, StoppingPolicy
+from thinkctl.protocols import Allocation, Selector, StoppingPolicy
+from thinkctl.selectors import Majority
 from thinkctl.stopping.allocation import FlipProbability, LeastConfident
-from thinkctl.types import Standing
+from thinkctl.types import History, Standing
 
 __all__ = ["Curve", "Share", "allocate", "anytime", "purchases"]
 
@@ -38,7 +39,7 @@ class Share:
     """An allocation, and what there is to share: ``samples`` or generated ``tokens``, means for a question.
 
     ``policy`` is a rule on votes that ends a problem whatever there is left. ``first`` gives every problem so many
-    samples before the allocation is asked.
+    samples before the allocation is asked. ``selector`` chooses the answers in the end; the allocation looks at votes.
     """
 
     allocation: Allocation
@@ -46,6 +47,7 @@ class Share:
     tokens: float | None = None
     policy: StoppingPolicy | None = None
     first: int = 0
+    selector: Selector = field(default_factory=Majority)
 
     def __post_init__(self) -> None:
         if (self.samples is None) == (self.tokens is None):
@@ -105,6 +107,8 @@ def allocate(
     approximation.
     """
     sums = [Sums() for _ in shares]
+    others = any(share.selector != Majority() for share in shares)
+    histories = [table.history(row) for row in range(len(table))] if others else []
     for order in table.orders(permutations, seed=seed):
         view = View.of(table, order, cap)
         bought: dict[Share, Ints] = {}
@@ -112,11 +116,11 @@ def allocate(
             alike = [each for each in shares if each.rule == share.rule]
             if alike[0] not in bought:
                 bought[alike[0]] = purchases(view, *share.rule, most=_most(view, alike))
-            added.add(view, _ended(view, bought[alike[0]], share))
+            added.add(view, _ended(view, bought[alike[0]], share, histories))
     return [
         row_of(
             table,
-            Case(name=share.label),
+            Case(name=share.label, selector=share.selector),
             added.means(),
             permutations=permutations or 0,
             limits=share.limits,
@@ -215,7 +219,7 @@ def _priority_of(allocation: Allocation) -> Priority:
     return tabulated
 
 
-def _ended(view: View, rows: Ints, share: Share) -> Ended:
+def _ended(view: View, rows: Ints, share: Share, histories: Sequence[History]) -> Ended:
     """Return how rows ended when what there was to share was used up, or there was no more to give out."""
     number = len(view.table)
     if share.samples is not None:
@@ -229,7 +233,10 @@ def _ended(view: View, rows: Ints, share: Share) -> Ended:
         raise AssertionError("checked when it was made")
     taken = np.bincount(rows[:steps], minlength=number)
     stopped = taken >= first_true(would_stop(share.policy, view.votes))
-    return ended_at(view, taken, stopped=stopped, walled=~stopped & (taken < view.sizes))
+    walled = ~stopped & (taken < view.sizes)
+    if share.selector == Majority():
+        return ended_at(view, taken, stopped=stopped, walled=walled)
+    return replace(chosen_at(view, taken, share.selector, histories), stopped=stopped, walled=walled)
 
 
 def _rank(rows: Ints, number: int) -> Ints:

@@ -6,7 +6,7 @@ histories and by the same ``decide`` as live (``thinkctl.hindsight``).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, fields, is_dataclass, replace
 from typing import Any, final
 
@@ -22,7 +22,18 @@ from thinkctl.registry.parameters import default_of
 from thinkctl.selectors import Majority
 from thinkctl.types import Budget, History, name_of
 
-__all__ = ["Case", "Ended", "Outcomes", "Sums", "View", "check_case", "ended_at", "label_of", "outcomes_of"]
+__all__ = [
+    "Case",
+    "Ended",
+    "Outcomes",
+    "Sums",
+    "View",
+    "check_case",
+    "chosen_at",
+    "ended_at",
+    "label_of",
+    "outcomes_of",
+]
 
 
 @final
@@ -235,8 +246,20 @@ def _that_fit(view: View, budget: Budget) -> Ints:
     return fits
 
 
+def chosen_at(view: View, taken: Ints, selector: Selector, histories: Sequence[History]) -> Ended:
+    """Return how rows ended that took so many samples and let any selector choose; what stopped them is not told."""
+    cases = [Case(samples=int(samples), selector=selector) for samples in taken]
+    return _gathered(
+        _ended_row(view, case, row, recorded)
+        for row, (case, recorded) in enumerate(zip(cases, histories, strict=True))
+    )
+
+
 def _by_event(view: View, case: Case, histories: Sequence[History]) -> Ended:
-    rows = [_ended_row(view, case, row, recorded) for row, recorded in enumerate(histories)]
+    return _gathered(_ended_row(view, case, row, recorded) for row, recorded in enumerate(histories))
+
+
+def _gathered(rows: Iterable[tuple[Any, ...]]) -> Ended:
     right, full, same, samples, tokens, stopped, walled, unanswered, unknown = zip(*rows, strict=True)
     return Ended(
         right=None if None in right else np.array(right, dtype=np.float64),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -18,11 +18,11 @@ from thinkctl.evals.outcomes import Case, View
 from thinkctl.evals.replaying import replay
 from thinkctl.evals.table import VoteTable
 from thinkctl.runfile import Pool, Recorded, RecordedSample
-from thinkctl.selectors import top_two
+from thinkctl.selectors import Latest, Majority, top_two
 from thinkctl.stopping import AdaptiveConsistency, CannotBeOvertaken, ThinkingCap
 from thinkctl.stopping.allocation import Elimination, FirstCome, FlipProbability, LeastConfident, Uniform
 from thinkctl.testing import history_of
-from thinkctl.types import Standing
+from thinkctl.types import Answer, History, Standing
 
 ROOT = Path(__file__).resolve().parents[2]
 SHARED = Path(os.environ.get("THINKCTL_SHARED", ROOT.parent / "shared"))
@@ -44,6 +44,14 @@ class OnlyTheSecond:
 
     def priority(self, standing: Standing) -> float | None:
         return standing.bought + standing.leader if standing.place == 1 else None
+
+
+@dataclass(frozen=True)
+class SlowMajority:
+    """A selector that nothing is known of."""
+
+    def select(self, history: History) -> Answer | None:
+        return Majority().select(history)
 
 
 def table_of(*answers: list[str | None], tokens: int = 3) -> VoteTable:
@@ -120,6 +128,26 @@ def test_a_policy_ends_a_problem_and_first_samples_come_first():
     table = table_of(["R", "R", "R", "a"], ["a", "R", "R", "R"])
     ended = purchases(view_of(table), FirstCome(), CannotBeOvertaken(4), first=1)
     assert ended.tolist() == [0, 1, 0, 1, 1, 1]
+
+
+def test_any_selector_chooses_among_what_was_bought():
+    table = table_of(["a", "R", "R"], ["R", "a", "a"], ["b", "a", "R"])
+    shares = [Share(Uniform(), each, selector=Latest()) for each in (1, 2, 3)]
+    rows = allocate(table, shares)
+    assert [row.accuracy.value for row in rows if row.accuracy] == pytest.approx([1 / 3, 1 / 3, 2 / 3])
+    assert [row.selector for row in rows] == ["latest"] * 3
+    assert [row.samples.value for row in rows] == [1, 2, 3]
+
+
+@settings(max_examples=20)
+@given(answers=ANSWERS, samples=st.floats(0.1, 8))
+def test_a_majority_chosen_row_by_row_is_the_majority(answers, samples):
+    table = table_of(*answers)
+    fast, slow = (
+        allocate(table, [Share(FlipProbability(), samples, selector=selector)], permutations=2)[0]
+        for selector in (Majority(), SlowMajority())
+    )
+    assert replace(slow, selector=fast.selector) == fast
 
 
 def test_permutations_are_averaged_and_the_same_for_every_share():

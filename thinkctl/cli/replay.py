@@ -85,9 +85,7 @@ def replay(
         _numbers("samples-per-question", samples_per_question),
         _numbers("tokens-per-question", tokens_per_question),
     )
-    _check(
-        policies, allocation, shares=bool(samples or tokens), sweep=sweep, selector=selector, budget=budget
-    )
+    _check(policies, allocation, shares=bool(samples or tokens), sweep=sweep, budget=budget)
     table = open_table(
         recording,
         gold=None if gold is None else read_gold(gold),
@@ -103,7 +101,7 @@ def replay(
             )
         else:
             said = list(table.cautions)
-            rows = _of_allocation(table, allocation, policies, samples, tokens, options)
+            rows = _of_allocation(table, allocation, policies, selector, samples, tokens, options)
     found = _Replayed(table, rows, shuffles, seed, cap, said, shared=allocation is not None)
     if as_json:
         print_json(_json_of(found))
@@ -140,7 +138,6 @@ def _check(
     *,
     shares: bool,
     sweep: bool,
-    selector: str | None,
     budget: str,
 ) -> None:
     if sweep and not policies:
@@ -153,10 +150,9 @@ def _check(
         raise ConfigurationError(
             "an allocation has nothing to share; give --samples-per-question or --tokens-per-question"
         )
-    if sweep or selector is not None or budget_from(budget) != Budget():
+    if sweep or budget_from(budget) != Budget():
         raise ConfigurationError(
-            "--allocation goes with the majority and without a budget of each question; "
-            "leave out --sweep, --selector and --budget"
+            "--allocation shares one budget among the questions; leave out --sweep and --budget"
         )
     if len(policies) > 1:
         raise ConfigurationError("--allocation goes with one --policy at most, which ends a problem early")
@@ -213,6 +209,7 @@ def _of_allocation(
     table: VoteTable,
     allocation: str,
     policies: Sequence[str],
+    selector: str | None,
     samples: Sequence[float],
     tokens: Sequence[float],
     options: dict[str, Any],
@@ -220,16 +217,18 @@ def _of_allocation(
     from thinkctl.evals.allocating import Share, allocate
     from thinkctl.evals.outcomes import Case
     from thinkctl.evals.replaying import replay as replayed
+    from thinkctl.selectors import Majority
     from thinkctl.stopping import Uniform
 
     asked, policy = registry.allocation(allocation), policy_from(policies[0]) if policies else None
-    plain = [] if asked == Uniform() and policy is None else [Share(Uniform(), 1)]
+    chosen = selector_from(selector) or Majority()
+    plain = [] if asked == Uniform() and policy is None else [Share(Uniform(), 1, selector=chosen)]
     shares = [
         dataclasses.replace(share, samples=number, tokens=limit)
-        for share in [Share(asked, 1, policy=policy), *plain]
+        for share in [Share(asked, 1, policy=policy, selector=chosen), *plain]
         for number, limit in [*((number, None) for number in samples), *((None, limit) for limit in tokens)]
     ]
-    return [*allocate(table, shares, **options), *replayed(table, [Case()], **options)]
+    return [*allocate(table, shares, **options), *replayed(table, [Case(selector=chosen)], **options)]
 
 
 # -- JSON ----------------------------------------------------------------------------------------------------
