@@ -12,9 +12,9 @@ from typing import Final
 from thinkctl.errors import ConfigurationError, MissingExtra
 
 try:
-    from scipy.special import bdtr, betaincinv  # type: ignore[import-untyped]
+    from scipy.special import bdtr, betaincinv
 except ImportError as error:
-    raise MissingExtra("calibration needs scipy: pip install 'thinkctl[plot]'") from error
+    raise MissingExtra("calibration needs scipy: pip install 'thinkctl[evals]'") from error
 
 __all__ = ["check_level", "clopper_pearson", "hoeffding_bentkus", "questions_needed"]
 

@@ -14,7 +14,7 @@ try:
     from matplotlib.figure import Figure
     from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 except ImportError as error:
-    raise MissingExtra("figures need matplotlib: pip install 'thinkctl[plot]'") from error
+    raise MissingExtra("figures need matplotlib: pip install 'thinkctl[evals]'") from error
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -16,7 +16,7 @@ try:
     import numpy as np
     import numpy.typing as npt
 except ImportError as error:
-    raise MissingExtra("replay needs numpy: pip install 'thinkctl[plot]'") from error
+    raise MissingExtra("replay needs numpy: pip install 'thinkctl[evals]'") from error
 
 __all__ = ["ABSTAINS", "KINDS", "Bools", "Floats", "Ints", "TableRow", "VoteTable", "kinds_of"]
 

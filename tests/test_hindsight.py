@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from decimal import Decimal
 
 import pytest
 from hypothesis import given
@@ -108,7 +109,7 @@ def test_a_smaller_budget_takes_the_samples_that_fit(budget, samples, walled) ->
     assert budget.tokens is None or seen.usage.generated_tokens <= budget.tokens
 
 
-@pytest.mark.parametrize("budget", [Budget(seconds=1), Budget(dollars="1"), Budget(thinking_tokens=5)])
+@pytest.mark.parametrize("budget", [Budget(seconds=1), Budget(dollars=Decimal(1)), Budget(thinking_tokens=5)])
 def test_what_no_recording_can_tell_is_refused(budget) -> None:
     with pytest.raises(ConfigurationError, match="a recording cannot tell"):
         hindsight(None, history_of("4"), Majority(), budget=budget)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import pytest
 from hypothesis import given, settings
@@ -125,7 +124,7 @@ def test_no_more_samples_are_in_flight_than_allowed_and_as_many_as_that(at_once)
     async def watch() -> None:
         nonlocal most
         while True:
-            most = max(most, (await engine.counters()).running)
+            most = max(most, (await engine.counters()).running or 0)
             await asyncio.sleep(0.05)
 
     async def all_of_them() -> int:
@@ -209,11 +208,7 @@ def solved_of_nothing() -> list[Run]:
 
 
 def test_leaving_a_batch_early_leaves_the_engine_idle() -> None:
-    @dataclass
-    class Seen:
-        running: int = -1
-
-    async def leave() -> int:
+    async def leave() -> int | None:
         engine = ScriptedEngine([says("4", 5, seconds_per_token=0.1), endless(seconds_per_token=0.1)])
         controller = Controller(engine, Asks(1))
         problems = [Problem.of(f"Question {place}?") for place in range(4)]

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy import stats  # type: ignore[import-untyped]
+from scipy import stats
 
 from thinkctl.errors import ConfigurationError
 from thinkctl.evals.bounds import clopper_pearson, hoeffding_bentkus, questions_needed

@@ -1,6 +1,7 @@
 """The command line. Results go to stdout, progress and errors to stderr.
 
-Exit codes: 0 done, 1 the engine failed, 2 what was asked for cannot be, 130 interrupted.
+Exit codes: 0 done, 1 the engine failed, 2 what was asked for cannot be, 4 inconclusive (``calibrate``), 130
+interrupted.
 """
 
 from __future__ import annotations

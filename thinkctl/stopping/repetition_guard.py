@@ -34,9 +34,9 @@ class RepetitionGuard:
     have this guard built in.
 
     Only loops to the letter are seen: shares of repeated n-grams do not tell tables and lists from loops that
-    count. Source: ours. Of 544 recorded samples of Qwen2.5-Coder-0.5B-Instruct on GSM8K and SVAMP the defaults
-    catch the 3 that run on for more than 1,800 tokens, after 512 to 992, and none of the others; in 5 million
-    characters of prose and code, by tokens, words and characters, they take only a number with hundreds of zeros for a loop.
+    count. What the defaults take for a loop in recorded samples and in ordinary text is in docs/log.md.
+
+    Source: ours.
     """
 
     tokens: int = 256

@@ -28,9 +28,10 @@ class Capabilities:
     ``token_prompts``: prompts are token ids and continuation is exact. ``overshoot``: tokens decoded after a
     stream was closed but never delivered, at most (``None``: unknown). ``force``: the longest text in tokens
     that a running stream can be made to emit next (0: none). ``logprobs``: most alternatives per token (-1:
-    none at all), ``probe_logprobs`` those of a probe's tokens where that differs. ``seeds``: a request may carry its own seed. ``streams``: how many streams run at once
-    without queueing. ``block``: tokens per block of the prefix cache (0: no cache). ``counters``: it can tell
-    what it computed. ``constraints``: it can hold the answer to a grammar.
+    none at all); ``probe_logprobs`` those of a probe's tokens where that differs. ``seeds``: a request may
+    carry its own seed. ``streams``: how many streams run at once without queueing. ``block``: tokens per block
+    of the prefix cache (0: no cache). ``counters``: it can tell what it computed. ``constraints``: it can hold
+    the answer to a grammar.
     """
 
     token_prompts: bool = True

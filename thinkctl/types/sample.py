@@ -70,7 +70,7 @@ class Probe:
     forced_tokens: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, weakref_slot=True)
 class Sample:
     """One chain of thought: prompt ids plus segments, and what is derived from them.
 
