@@ -1,8 +1,8 @@
 """What an allocation of samples to the problems of a batch would have made of recorded samples.
 
-One sample after the other goes to the most urgent problem, as ``Allocation.priority`` has it: what a live batch does
-that waits for every vote before it gives out the next. The order in which samples are given out does not depend on when
-one stops, so one pass tells what any budget would have brought.
+One sample after the other goes to the most urgent problem, as ``Allocation.priority`` has it; a live batch does that
+where it waits for every vote, and nearly that where several are in flight (``at_once``). The order in which samples are
+given out does not depend on when one stops, so one pass tells what any budget would have brought.
 """
 
 from __future__ import annotations
@@ -39,7 +39,8 @@ class Share:
     """An allocation, and what there is to share: ``samples`` or generated ``tokens``, means for a question.
 
     ``policy`` is a rule on votes that ends a problem whatever there is left. ``first`` gives every problem so many
-    samples before the allocation is asked. ``selector`` chooses the answers in the end; the allocation looks at votes.
+    samples before the allocation is asked. ``at_once`` samples are in flight at a time, and all of their votes are in
+    before the next are given out. ``selector`` chooses the answers in the end; the allocation looks at votes.
     """
 
     allocation: Allocation
@@ -47,6 +48,7 @@ class Share:
     tokens: float | None = None
     policy: StoppingPolicy | None = None
     first: int = 0
+    at_once: int = 1
     selector: Selector = field(default_factory=Majority)
 
     def __post_init__(self) -> None:
@@ -55,6 +57,8 @@ class Share:
         given = self.samples if self.tokens is None else self.tokens
         if given is None or not given > 0:
             raise ConfigurationError(f"there is nothing to share in a budget of {given!r}; give more than 0")
+        if self.at_once < 1:
+            raise ConfigurationError(f"at_once={self.at_once!r} samples in flight are none; give 1 or more")
         if self.first < 0:
             raise ConfigurationError(f"first={self.first!r} is no number of samples; give 0 or more")
         if not is_vectorised(self.policy):
@@ -63,15 +67,15 @@ class Share:
             )
 
     @property
-    def rule(self) -> tuple[Allocation, StoppingPolicy | None, int]:
+    def rule(self) -> tuple[Allocation, StoppingPolicy | None, int, int]:
         """What says which problem gets the next sample, whatever there is to share."""
-        return self.allocation, self.policy, self.first
+        return self.allocation, self.policy, self.first, self.at_once
 
     @property
     def label(self) -> str:
         """The allocation and the policy as they are written."""
         parts = [label_of(self.allocation), *([] if self.policy is None else [label_of(self.policy)])]
-        return " with ".join(parts)
+        return " with ".join(parts) + ("" if self.at_once == 1 else f", {self.at_once:,} at once")
 
     @property
     def limits(self) -> str:
@@ -160,10 +164,11 @@ def purchases(
     allocation: Allocation,
     policy: StoppingPolicy | None = None,
     first: int = 0,
+    at_once: int = 1,
     *,
     most: int | None = None,
 ) -> Ints:
-    """Return the rows that the samples of a batch go to, one after the other, at most ``most`` of them.
+    """Return the rows that the samples of a batch go to, one after the other, at most ``most`` of them; see ``Share``.
 
     Ties go to the row with the fewest samples, then to the first. A row whose samples are used up, or that the
     policy ends, gets no more.
@@ -174,32 +179,44 @@ def purchases(
     begun = [
         row for turn in range(int(given.max(initial=0))) for row in np.flatnonzero(given > turn).tolist()
     ]
-    rest = _by_priority(view, _priority_of(allocation), given, ends)
+    rest = _by_priority(view, _priority_of(allocation), given, ends, at_once)
     chosen = np.fromiter(
         (row for row, _ in zip(rest, range(most - len(begun)), strict=False)), dtype=np.int64
     )
     return np.concatenate([np.array(begun[:most], dtype=np.int64), chosen])
 
 
-def _by_priority(view: View, priority: Priority, given: Ints, ends: Ints) -> Iterator[int]:
+def _by_priority(view: View, priority: Priority, given: Ints, ends: Ints, at_once: int) -> Iterator[int]:
+    """Yield rows by urgency; while samples are in flight their votes are taken to be for the leader."""
     leaders, rivals = view.votes.leader.T.tolist(), view.votes.runner_up.T.tolist()
-    bought, last = given.tolist(), ends.tolist()
-    heap: list[tuple[float, int, int]] = []
+    known, last = given.tolist(), ends.tolist()
+    flying, offers = [0] * len(known), [0] * len(known)
+    heap: list[tuple[float, int, int, int]] = []
 
     def offer(row: int) -> None:
-        number = bought[row]
-        if number < last[row]:
-            urgency = priority(leaders[row][number], rivals[row][number], number, row)
+        votes, bought = known[row], known[row] + flying[row]
+        offers[row] += 1  # offers that were made before are void
+        if bought < last[row]:
+            urgency = priority(leaders[row][votes] + flying[row], rivals[row][votes], bought, row)
             if urgency is not None:
-                heapq.heappush(heap, (-urgency, number, row))
+                heapq.heappush(heap, (-urgency, bought, row, offers[row]))
 
-    for row in range(len(bought)):
+    for row in range(len(known)):
         offer(row)
     while heap:
-        *_, row = heapq.heappop(heap)
-        yield row
-        bought[row] += 1
-        offer(row)
+        launched: list[int] = []
+        while heap and len(launched) < at_once:
+            *_, row, number = heapq.heappop(heap)
+            if number != offers[row]:
+                continue
+            yield row
+            launched.append(row)
+            flying[row] += 1
+            if len(launched) < at_once:
+                offer(row)
+        for row in set(launched):
+            known[row], flying[row] = known[row] + flying[row], 0
+            offer(row)
 
 
 def _priority_of(allocation: Allocation) -> Priority:

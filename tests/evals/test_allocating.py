@@ -130,6 +130,19 @@ def test_a_policy_ends_a_problem_and_first_samples_come_first():
     assert ended.tolist() == [0, 1, 0, 1, 1, 1]
 
 
+def test_votes_in_flight_are_taken_to_be_for_the_leader_until_they_are_in():
+    view = view_of(table_of(["R", "a", "R", "R"], ["R", "R", "R", "R"]))
+    alone, together = (purchases(view, FlipProbability(), at_once=width).tolist() for width in (1, 4))
+    assert alone[:4] == [0, 1, 0, 0], "the first disagrees, so it is asked again at once"
+    assert together[:4] == [0, 1, 0, 1], "nobody knows yet that it disagrees"
+    assert sorted(alone) == sorted(together) == [0, 0, 0, 0, 1, 1, 1, 1]
+
+
+def test_a_problem_that_seemed_settled_while_votes_were_in_flight_is_taken_up_again():
+    view = view_of(table_of(["R", "a", "R", "a"]))
+    assert purchases(view, Elimination(AdaptiveConsistency(0.8)), at_once=9).tolist() == [0, 0, 0, 0]
+
+
 def test_any_selector_chooses_among_what_was_bought():
     table = table_of(["a", "R", "R"], ["R", "a", "a"], ["b", "a", "R"])
     shares = [Share(Uniform(), each, selector=Latest()) for each in (1, 2, 3)]
@@ -165,6 +178,7 @@ def test_permutations_are_averaged_and_the_same_for_every_share():
         (lambda: Share(Uniform(), 0), "nothing to share"),
         (lambda: Share(Uniform(), tokens=float("nan")), "nothing to share"),
         (lambda: Share(Uniform(), 1, first=-1), "first=-1"),
+        (lambda: Share(Uniform(), 1, at_once=0), "at_once=0"),
         (lambda: Share(Uniform(), 1, policy=ThinkingCap(3)), "reads more than votes"),
     ],
 )

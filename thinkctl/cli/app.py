@@ -277,6 +277,9 @@ def replay(
     tokens_per_question: Annotated[
         str | None, typer.Option(metavar="NUMBERS", help="The same in generated tokens.")
     ] = None,
+    at_once: Annotated[
+        int, typer.Option(min=1, metavar="N", help="Samples that an allocation has in flight at a time.")
+    ] = 1,
     selector: Annotated[
         str | None, typer.Option(metavar="PART", help="Which answer wins.", show_default="majority")
     ] = None,
@@ -330,6 +333,7 @@ def replay(
         allocation=allocation,
         samples_per_question=samples_per_question,
         tokens_per_question=tokens_per_question,
+        at_once=at_once,
         selector=selector,
         budget=budget,
         order=order,

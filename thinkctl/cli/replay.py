@@ -62,6 +62,7 @@ def replay(
     allocation: str | None,
     samples_per_question: str | None,
     tokens_per_question: str | None,
+    at_once: int,
     selector: str | None,
     budget: str,
     order: str | None,
@@ -101,7 +102,9 @@ def replay(
             )
         else:
             said = list(table.cautions)
-            rows = _of_allocation(table, allocation, policies, selector, samples, tokens, options)
+            rows = _of_allocation(
+                table, allocation, policies, selector, samples, tokens, at_once=at_once, options=options
+            )
     found = _Replayed(table, rows, shuffles, seed, cap, said, shared=allocation is not None)
     if as_json:
         print_json(_json_of(found))
@@ -212,6 +215,8 @@ def _of_allocation(
     selector: str | None,
     samples: Sequence[float],
     tokens: Sequence[float],
+    *,
+    at_once: int,
     options: dict[str, Any],
 ) -> list[Row]:
     from thinkctl.evals.allocating import Share, allocate
@@ -225,7 +230,7 @@ def _of_allocation(
     plain = [] if asked == Uniform() and policy is None else [Share(Uniform(), 1, selector=chosen)]
     shares = [
         dataclasses.replace(share, samples=number, tokens=limit)
-        for share in [Share(asked, 1, policy=policy, selector=chosen), *plain]
+        for share in [Share(asked, 1, policy=policy, at_once=at_once, selector=chosen), *plain]
         for number, limit in [*((number, None) for number in samples), *((None, limit) for limit in tokens)]
     ]
     return [*allocate(table, shares, **options), *replayed(table, [Case(selector=chosen)], **options)]
