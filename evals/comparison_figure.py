@@ -65,6 +65,8 @@ def draw(found: Comparison, path: Path) -> None:
             _mark(axes, found, amount)
         ends = {family: (rows[-1].tokens.value, _accuracy(rows[-1])[0]) for family, rows in curves.items()}
         _name_lines(right, ends)
+        shuffles = f"{found.questions[1]} questions, mean of {found.permutations} shuffles"
+        left.set_title(f"{found.pool}: replayed, {shuffles}", loc="left", fontsize=9)
         figure.savefig(path, metadata={"Date": None} if path.suffix == ".svg" else None, dpi=130)
 
 

@@ -160,12 +160,14 @@ def _write_csv(found: Comparison, path: Path) -> None:
     chosen = {id(each.reported) for each in found.chosen}
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(["pool", "kind", "policy", "budget", "chosen", "questions", "permutations", *columns])
+        writer.writerow(
+            ["pool", "kind", "policy", "budget", "chosen", "questions", "permutations", "replayed", *columns]
+        )
         for family, rows in [*found.curves.items(), ("all samples", (found.full,))]:
             for row in rows:
                 numbers = [number for name in _ESTIMATES for number in _numbers(getattr(row, name))]
                 first = [found.pool, family, row.policy, row.budget, int(id(row) in chosen)]
-                writer.writerow([*first, row.questions, row.permutations, *numbers])
+                writer.writerow([*first, row.questions, row.permutations, int(row.replayed), *numbers])
 
 
 def _numbers(found: Estimate | None) -> list[str]:

@@ -89,6 +89,8 @@ def test_one_command_writes_the_page_the_figures_and_their_numbers(pool_file, tm
     rows = list(csv.DictReader(numbers.splitlines()))
     assert {row["kind"] for row in rows} == {*FAMILIES, "all samples"}
     assert sum(row["chosen"] == "1" for row in rows) == len(FAMILIES)
+    assert {row["replayed"] for row in rows} == {"1"}
+    assert "made_up: replayed, 20 questions, mean of 2 shuffles" in figure
     assert SECRET not in page + figure + numbers
 
 
