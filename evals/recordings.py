@@ -81,23 +81,20 @@ def open_recordings(
 def histories_of(pool: Pool, answer_form: str | None = None) -> tuple[History, ...]:
     """Return the problems of a pool as histories; all tokens of a sample are thinking tokens.
 
-    Votes are counted on the key of ``answer_form``; without one, on the text as it was recorded, and the answers
-    that the recorded grader found right are one value, however they are written.
+    Votes are counted on the key of ``answer_form``; without one, on the text as it was recorded. That the recorded
+    grader found two spellings right does not make them one value: then the reference would vote.
     """
-    return tuple(_history(recorded, pool.correct.get(recorded.id), answer_form) for recorded in pool)
+    return tuple(_history(recorded, answer_form) for recorded in pool)
 
 
-def _history(recorded: Recorded, correct: tuple[bool, ...] | None, answer_form: str | None) -> History:
+def _history(recorded: Recorded, answer_form: str | None) -> History:
     problem = recorded.problem(answer_form or "boxed")
     key_of = form(problem.form).key
     samples: list[Sample] = []
-    right: str | None = None
     for index, one in enumerate(recorded.samples):
         key = one.answer
-        if key is not None and (answer_form is not None or correct is None):
+        if key is not None and answer_form is not None:
             key = key_of(key)
-        elif key is not None and correct is not None and correct[index]:
-            key = right = right or key
         samples.append(
             Sample(
                 index=index,

@@ -1,6 +1,7 @@
 """What stopping does on the real engine: samples, tokens and seconds, and what comes after a decision.
 
-Run: .venv/bin/python tests/benchmarks/live_stopping.py [MODEL] [PROBLEMS]  (default qwen2.5-coder-0.5b-instruct 8)
+Run: .venv/bin/python tests/benchmarks/live_stopping.py [within|across] [MODEL] [PROBLEMS]
+     (default: both, qwen2.5-coder-0.5b-instruct, 4)
 
 Across samples: the same problems under Adaptive-Consistency, once with one sample at a time and once with as many
 at a time as the rule allows (``speculate=0``). In both, hindsight must find that exactly the samples were taken at
@@ -125,14 +126,18 @@ def _own(run: Run, index: int) -> int:
 
 
 async def main() -> None:
-    model = sys.argv[1] if len(sys.argv) > 1 else "qwen2.5-coder-0.5b-instruct"
-    problems = int(sys.argv[2]) if len(sys.argv) > 2 else len(QUESTIONS)
+    given = sys.argv[1:]
+    parts = {given.pop(0)} if given and given[0] in {"within", "across"} else {"within", "across"}
+    model = given[0] if given else "qwen2.5-coder-0.5b-instruct"
+    problems = int(given[1]) if len(given) > 1 else 4
     engine = engine_from(f"vllm:{model}", context=2048, streams=2 * SAMPLES)
     try:
         await engine.start()
         await Controller(engine, SelfConsistency(2)).solve(QUESTIONS[0])  # warms up
-        await within(engine, QUESTIONS[0])
-        await across(engine, QUESTIONS[:problems])
+        if "within" in parts:
+            await within(engine, QUESTIONS[0])
+        if "across" in parts:
+            await across(engine, QUESTIONS[:problems])
     finally:
         await engine.aclose()
 

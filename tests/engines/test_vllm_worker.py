@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import math
+import os
 from types import SimpleNamespace
 from typing import Any
 
@@ -39,7 +40,7 @@ def worker():
     extension.model_runner = SimpleNamespace(
         input_batch=batch, discard_request_mask=SimpleNamespace(np=discarded)
     )
-    assert extension.thinkctl_attach()
+    assert extension.thinkctl_attach(os.getpid())
     return Worker(processor, extension, discarded)
 
 

@@ -39,11 +39,11 @@ def keys(history):
     return [None if sample.answer is None else sample.answer.key for sample in history.samples]
 
 
-def test_in_a_pool_what_the_recorded_grader_found_right_is_one_value(tmp_path):
+def test_in_a_pool_votes_are_counted_as_they_are_written_whoever_is_right(tmp_path):
     found = open_recordings(written(tmp_path, POOL))
     (history,) = found.runs
     assert isinstance(history, History)
-    assert keys(history) == ["2.0", "3", "3.0", "2.0", None]
+    assert keys(history) == ["2.0", "3", "3.0", "2", None]
     answer = Majority().select(history)
     assert answer is not None
     assert answer.text == "2.0"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import os
 from collections.abc import Awaitable
 from contextlib import suppress
 from typing import Any, Final, TypeVar, final
@@ -126,7 +127,7 @@ class VllmEngine(BaseEngine):
     async def _load(self) -> None:
         await asyncio.to_thread(self._load_in_thread)
         self._owed, self._stopping = {}, set()
-        if self._known.steerable and not all(await self._ask("thinkctl_attach")):
+        if self._known.steerable and not all(await self._ask("thinkctl_attach", os.getpid())):
             raise ConfigurationError(f"vLLM {self._known.version} did not load thinkctl's logits processor")
         draws = [self._make((0,), spec, None) for spec in first_draws(self._known)]
         await asyncio.gather(*map(_draw, draws))

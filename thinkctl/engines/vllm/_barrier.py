@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import queue
 import time
 from collections.abc import Callable
@@ -161,7 +162,7 @@ class Barrier(Owner[tuple[ModuleType, Facts]]):
                     f"vLLM {facts.version} could not load {self._settings.model}: {error}"
                 ) from error
         self._steerable = facts.steerable
-        if facts.steerable and not all(self.ask("thinkctl_attach")):
+        if facts.steerable and not all(self.ask("thinkctl_attach", os.getpid())):
             raise ConfigurationError(f"vLLM {facts.version} did not load thinkctl's logits processor")
         for place, spec in enumerate(first_draws(facts)):
             self._llm.add_request(f"first-{place}", adapter.prompt([0]), adapter.sampling(spec, None))

@@ -9,6 +9,9 @@ nothing here is registered there and the driver falls back to an estimate.
 
 from __future__ import annotations
 
+import os
+import threading
+import time
 from typing import Any, Final
 
 import torch
@@ -21,6 +24,9 @@ KEY: Final = "thinkctl_key"
 
 SCORE: Final = "thinkctl_score"
 """Name of the extra argument with the token ids whose log-probabilities the worker shall keep."""
+
+_LOOK_FOR_PARENT: Final = 1.0
+"""Seconds between two looks whether the parent process is still there."""
 
 _REMEMBERED: Final = 4096
 """Streams after which the oldest that left the batch are forgotten. Those that ended by themselves are never
@@ -168,13 +174,25 @@ class Steering(LogitsProcessor):
             self.again += watched is not None and watched.computed > 0
 
 
+def _end_with_parent(parent: int) -> None:
+    """End this process when its parent is gone, however that went: vLLM's would go on decoding for nobody."""
+    while os.getppid() == parent:
+        time.sleep(_LOOK_FOR_PARENT)
+    os._exit(1)
+
+
 class WorkerExtension:
     """Calls that the drivers make by ``collective_rpc``. vLLM mixes this class into its worker."""
 
     model_runner: Any
 
-    def thinkctl_attach(self) -> bool:
-        """Give the processor its runner; say whether there is a processor at all."""
+    def thinkctl_attach(self, owner: int) -> bool:
+        """Give the processor its runner; say whether there is a processor at all.
+
+        ``owner`` is the process that drives the engine. A worker in another one ends when its parent has.
+        """
+        if os.getpid() != owner:
+            threading.Thread(target=_end_with_parent, args=(os.getppid(),), daemon=True).start()
         found = self._thinkctl_processors()
         for processor in found:
             processor.attach(self.model_runner)
