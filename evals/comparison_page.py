@@ -26,6 +26,9 @@ SOURCES: Final[Mapping[str, str]] = {
         "no licence stated"
     ),
     "date_gpt35_369x40_normalised": "the same, dates padded with zeros",
+    "date_gpt35_cot1_369x20": "the same questions and repository, GPT-3.5, chain of thought",
+    "date_gpt35_pot1_369x20": "the same questions and repository, GPT-3.5, program of thought",
+    "date_gpt4_cot1_369x3": "the same questions and repository, GPT-4, chain of thought",
     "math100_r1_llama8b_100x16": (
         "MATH, DeepSeek-R1-Distill-Llama-8B; menik1126/Asynchronous-Test-Time-Scaling @ bedf81d, no licence stated"
     ),
