@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Sequence
+from decimal import Decimal
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.controller.rig import Asks, endless, says
+from tests.controller.rig import PER_TOKEN, Asks, endless, says
 from thinkctl import AdaptiveConsistency, Budget, Controller, Problem, Run, SelfConsistency
 from thinkctl.engines.replay import ReplayEngine
 from thinkctl.protocols import Allocation, StoppingPolicy
@@ -153,6 +154,27 @@ def test_the_wall_around_a_batch_holds_and_nearly_all_of_it_is_used(allocation, 
     assert spent >= min(tokens - 100, 12 * 12 * 10 * 0.9)
     walls = {done.stop for done in runs}
     assert walls <= {StopReason.TOKENS, StopReason.POLICY, StopReason.DONE}
+
+
+@pytest.mark.parametrize("dollars", ["100", "415", "1000"])
+def test_a_batch_costs_no_more_dollars_than_it_may(dollars) -> None:
+    """A generated token costs a dollar."""
+
+    async def all_of_them() -> list[Run]:
+        pool = recorded(*["abcabcab"] * 10)
+        controller = Controller(ReplayEngine(pool), SelfConsistency(8), prices=PER_TOKEN)
+        batch = controller.solve_many(
+            [each.problem() for each in pool],
+            Budget(dollars=Decimal(dollars)),
+            at_once=8,
+            allocation=FlipProbability(),
+        )
+        return [done async for done in batch]
+
+    runs = run(all_of_them())
+    spent = sum((done.receipt.dollars or Decimal(0) for done in runs), Decimal(0))
+    assert min(Decimal(dollars), 800) - 100 <= spent <= Decimal(dollars)
+    assert all(done.answer is not None for done in runs) or Decimal(dollars) < 200
 
 
 def test_a_deadline_ends_the_batch_with_an_answer_for_all() -> None:

@@ -104,6 +104,10 @@ PRINTS = {
         r"0 of 6 problems are in problems\.jsonl, 6000 of 6000 tokens are left",
         r"(product|square|pens|train|eggs|change): 387 \((policy|done), \d samples, \d+ tokens\)",
     ),
+    "one_budget_many_problems": (
+        r"(product|square|pens|train): 387 from \d samples \(.+\)",
+        r"\d+ of 4000 tokens; stopping where nothing can change would have saved \d+ more",
+    ),
 }
 """For each example that takes an engine, lines that it prints in this order, perhaps with others between them."""
 
