@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import final
@@ -201,42 +202,30 @@ class Controller:
         sink: Callable[[Event], None] | None,
         share: Share | None = None,
     ) -> Run:
-        try:
-            return await self._solved(problem, budget, seed, parent, sink, share)
-        finally:
+        with contextlib.ExitStack() as leaving:
             if share is not None:
-                share.leave()
-
-    async def _solved(
-        self,
-        problem: Problem | str,
-        budget: Budget | None,
-        seed: int,
-        parent: Ledger | None,
-        sink: Callable[[Event], None] | None,
-        share: Share | None,
-    ) -> Run:
-        for engine in self._setup.engines.values():
-            await engine.start()
-        setup = self._setup  # what an engine gives may be known only now
-        check_needs(self._policies(setup.policy, setup.shadows), setup.engines, setup.verifier)
-        clock = asyncio.get_running_loop().time
-        limits = budget or _NO_LIMITS
-        if limits.dollars is not None or (parent is not None and parent.counts_dollars):
-            self._check_prices()
-        rent = Rent(limits, self._setup.prices, now=clock(), parent=parent)
-        try:
-            if rent.short:
-                return self._not_asked(Problem.of(problem), limits, seed, rent.short)
-            loop = Loop(self._setup, Problem.of(problem), rent.ledger, seed=seed, sink=sink, share=share)
-            run = replace(rent.settled(await loop.run()), prices=self._prices)
-            return self._shadowed(run)
-        except EngineUnavailable as error:
-            if error.run is not None:
-                error.run = replace(rent.settled(error.run), prices=self._prices)
-            raise
-        finally:
-            rent.close(clock())
+                leaving.callback(share.leave)
+            for engine in self._setup.engines.values():
+                await engine.start()
+            setup = self._setup  # what an engine gives may be known only now
+            check_needs(self._policies(setup.policy, setup.shadows), setup.engines, setup.verifier)
+            clock = asyncio.get_running_loop().time
+            limits = budget or _NO_LIMITS
+            if limits.dollars is not None or (parent is not None and parent.counts_dollars):
+                self._check_prices()
+            rent = Rent(limits, self._setup.prices, now=clock(), parent=parent)
+            try:
+                if rent.short:
+                    return self._not_asked(Problem.of(problem), limits, seed, rent.short)
+                loop = Loop(self._setup, Problem.of(problem), rent.ledger, seed=seed, sink=sink, share=share)
+                run = replace(rent.settled(await loop.run()), prices=self._prices)
+                return self._shadowed(run)
+            except EngineUnavailable as error:
+                if error.run is not None:
+                    error.run = replace(rent.settled(error.run), prices=self._prices)
+                raise
+            finally:
+                rent.close(clock())
 
     def _not_asked(self, problem: Problem, limits: Budget, seed: int, why: str) -> Run:
         """Return the run of a problem that nothing could be asked about for want of dollars."""
