@@ -12,8 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.controller.rig import PER_TOKEN, Asks, endless, says
-from thinkctl import AdaptiveConsistency, Budget, Controller, Problem, Run, SelfConsistency
+from thinkctl import AdaptiveConsistency, Budget, Controller, Prices, Problem, Run, SelfConsistency
 from thinkctl.engines.replay import ReplayEngine
+from thinkctl.errors import ConfigurationError
 from thinkctl.protocols import Allocation, StoppingPolicy
 from thinkctl.runfile import Recorded, RecordedSample
 from thinkctl.stopping import Elimination, FirstCome, FlipProbability, LeastConfident, Uniform
@@ -175,6 +176,18 @@ def test_a_batch_costs_no_more_dollars_than_it_may(dollars) -> None:
     spent = sum((done.receipt.dollars or Decimal(0) for done in runs), Decimal(0))
     assert min(Decimal(dollars), 800) - 100 <= spent <= Decimal(dollars)
     assert all(done.answer is not None for done in runs) or Decimal(dollars) < 200
+
+
+def test_dollars_for_hours_cannot_be_allocated_and_seconds_can() -> None:
+    async def all_of_them(budget: Budget) -> list[Run]:
+        pool = recorded("aaaa", "abab")
+        controller = Controller(ReplayEngine(pool), SelfConsistency(4), prices=Prices.per_gpu_hour(2))
+        batch = controller.solve_many([each.problem() for each in pool], budget, allocation=FlipProbability())
+        return [done async for done in batch]
+
+    with pytest.raises(ConfigurationError, match="give the batch the seconds that they buy"):
+        run(all_of_them(Budget(dollars=Decimal(1))))
+    assert len(run(all_of_them(Budget(seconds=60)))) == 2
 
 
 def test_a_deadline_ends_the_batch_with_an_answer_for_all() -> None:

@@ -165,7 +165,8 @@ class Controller:
         With an ``allocation`` the budget is spent where it helps most: all problems are open from the start,
         every sample goes to the most urgent of them, and ``at_once`` is how many samples are in flight in the
         whole batch. It ends when the budget does, whatever that is, or when no strategy, no policy and no
-        allocation asks for more; most runs come then.
+        allocation asks for more; most runs come then. Dollars may be limited where tokens cost them, not hours:
+        limit seconds there.
         """
         if at_once < 1:
             raise ConfigurationError(f"at_once={at_once} solves nothing; give at least 1")
@@ -175,6 +176,7 @@ class Controller:
         if allocation is None:
             purse.sharers = len(waiting)
         else:
+            self._check_hours(purse)
             streams = min(engine.caps.streams for engine in self._setup.engines.values())
             shares = list(Allotment(allocation, len(waiting), min(at_once, streams)).shares)
             at_once = max(1, len(waiting))
@@ -249,6 +251,15 @@ class Controller:
             return run
         selector = self._setup.selector
         return replace(run, shadows=tuple(shadow(policy, run, selector) for policy in self._setup.shadows))
+
+    def _check_hours(self, purse: Ledger) -> None:
+        """All runs of an allocated batch are open at once: the time of the engine is not any one's to pay for."""
+        hourly = [name for name, each in self._setup.prices.items() if each and each.dollars_per_hour]
+        if hourly and purse.counts_dollars:
+            raise ConfigurationError(
+                f"an allocation cannot divide dollars for the hours of {', '.join(map(repr, hourly))} among problems; "
+                "give the batch the seconds that they buy instead"
+            )
 
     def _check_prices(self) -> None:
         unknown = [name for name, prices in self._setup.prices.items() if prices is None]
