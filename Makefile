@@ -18,7 +18,7 @@ types: venv ## mypy and pyright
 	@tools/check.sh types
 
 unit: venv ## tests that need no engine, and the pages and examples
-	@tools/check.sh unit worker pages
+	@tools/check.sh unit evals worker pages
 
 engine: venv ## tests on a real engine
 	@tools/check.sh engine

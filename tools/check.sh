@@ -3,7 +3,7 @@
 # All run even when one fails; the last line is pytest's closing line, added up over its runs.
 set -uo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
-[ "$#" -gt 0 ] || set -- lint imports types docs unit worker pages engine wheel
+[ "$#" -gt 0 ] || set -- lint imports types docs unit evals worker pages engine wheel
 
 python=$PWD/.venv/bin/python
 scratch=$(mktemp -d)
@@ -26,7 +26,11 @@ check_docs() {
     NO_MKDOCS_2_WARNING=1 .venv/bin/mkdocs build --strict --quiet
 }
 check_unit() {
-    pytest --numprocesses 2 --dist worksteal -m "not engine and not gpu and not worker" --ignore=tests/pages
+    pytest --numprocesses 2 --dist worksteal -m "not engine and not gpu and not worker" --ignore=tests/pages \
+        --ignore=tests/evals
+}
+check_evals() {
+    pytest --numprocesses 2 --dist worksteal -m "not engine and not gpu and not worker" tests/evals
 }
 check_worker() {
     pytest -m worker
