@@ -230,13 +230,14 @@ def test_what_is_listed_is_there_under_its_name(kind) -> None:
 
 
 def test_every_part_of_ours_is_registered() -> None:
-    from thinkctl import selectors, stopping, strategies
+    from thinkctl import selectors, stopping, strategies, verifiers
 
     modules: dict[registry.Kind, tuple[ModuleType, str]] = {
         "strategies": (strategies, "propose"),
         "stopping": (stopping, "decide"),
         "selectors": (selectors, "select"),
         "allocations": (stopping, "priority"),
+        "verifiers": (verifiers, "judge"),
     }
     for kind, (module, method) in modules.items():
         parts = [thing for thing in map(vars(module).get, module.__all__) if isinstance(thing, type)]

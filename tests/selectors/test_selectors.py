@@ -11,7 +11,16 @@ from hypothesis import strategies as st
 
 from thinkctl.errors import ConfigurationError
 from thinkctl.protocols import Selector
-from thinkctl.selectors import BestScore, Latest, Majority, WeightedMajority, score_of, tally, top_two
+from thinkctl.selectors import (
+    BestScore,
+    Latest,
+    Majority,
+    MajorityOfTheBests,
+    WeightedMajority,
+    score_of,
+    tally,
+    top_two,
+)
 from thinkctl.testing import check_selector, history_of, sample_of
 from thinkctl.types import Answer, History, Verdict
 
@@ -21,6 +30,7 @@ ALL: list[Selector] = [
     WeightedMajority("score"),
     BestScore(),
     Latest(),
+    MajorityOfTheBests(),
 ]
 
 votes = st.lists(st.sampled_from(["1", "2", "3", None]), max_size=9)
@@ -176,3 +186,50 @@ def test_one_more_vote_for_the_winner_never_unseats_it(answers, given) -> None:
     winner = Majority().select(history)
     if winner is not None:
         assert chosen(Majority(), history_of(*answers, winner.text)) == winner.text
+
+
+# -- majority of the bests ---------------------------------------------------------------------------------------
+
+
+def by_drawing(votes, scored, m) -> dict[str, float]:
+    """Work out how often each answer is the best of m draws with replacement, by trying all draws."""
+    from itertools import product
+
+    wins: dict[str, float] = {}
+    for drawn in product(range(len(votes)), repeat=m):
+        best = max(scored[place] for place in drawn)
+        top = {place for place in range(len(votes)) if scored[place] == best}
+        for place in top:  # of equal scores each wins its share
+            wins[votes[place]] = wins.get(votes[place], 0) + 1 / len(top)
+    return wins
+
+
+@given(
+    st.lists(
+        st.tuples(st.sampled_from("123"), st.sampled_from([0.0, 0.3, 0.3, 0.8, 1.0])), min_size=1, max_size=5
+    ),
+    st.integers(1, 4),
+)
+def test_the_majority_of_the_bests_is_what_all_draws_say(pairs, m) -> None:
+    answers, scored = [key for key, _ in pairs], [score for _, score in pairs]
+    wins = by_drawing(answers, scored, m)
+    found = chosen(MajorityOfTheBests(m), history_of(*answers, scores=scored))
+    assert found is not None
+    assert wins[found] == pytest.approx(max(wins.values()))
+
+
+def test_one_draw_is_the_majority_and_many_are_the_best_score() -> None:
+    history = history_of("1", "2", "1", scores=[0.1, 0.9, 0.2])
+    assert chosen(MajorityOfTheBests(1), history) == "1"
+    assert chosen(MajorityOfTheBests(50), history) == "2"
+
+
+def test_a_single_favourite_mistake_does_not_win_over_many_good_ones() -> None:
+    history = history_of("9", *["4"] * 8, "5", scores=[1.0, *[0.9] * 8, 0.1])
+    assert [chosen(each, history) for each in (BestScore(), MajorityOfTheBests())] == ["9", "4"]
+
+
+def test_where_nothing_was_scored_the_majority_of_the_bests_is_the_majority() -> None:
+    assert chosen(MajorityOfTheBests(), history_of("1", "2", "2")) == "2"
+    with pytest.raises(ConfigurationError, match="m=0"):
+        MajorityOfTheBests(0)

@@ -58,8 +58,8 @@ class Controller:
             run that its deadline ended has none: it is returned at once.
 
     Raises:
-        ConfigurationError: for knobs out of range, a controller without an engine, or a policy that needs what
-            an engine cannot give.
+        ConfigurationError: for knobs out of range, a controller without an engine, or a strategy or policy that
+            needs what an engine, or the controller, cannot give.
     """
 
     def __init__(
@@ -97,17 +97,11 @@ class Controller:
             decide_every=decide_every,
             usual_tokens=usual_tokens,
             shadows=tuple(shadows),
-            needs=check_needs(self._policies(policy, shadows), engines, verifier),
+            needs=check_needs((strategy, *_given(policy), *shadows), engines, verifier),
         )
         self._prices = tuple(
             ModelPrices(name, each) for name, each in self._setup.prices.items() if each is not None
         )
-
-    @staticmethod
-    def _policies(
-        policy: StoppingPolicy | None, shadows: Sequence[StoppingPolicy]
-    ) -> tuple[StoppingPolicy, ...]:
-        return (*((policy,) if policy is not None else ()), *shadows)
 
     async def solve(self, problem: Problem | str, budget: Budget | None = None, *, seed: int = 0) -> Run:
         """Think about a problem and return the run, inside the budget and every purse around the call.
@@ -210,7 +204,8 @@ class Controller:
             for engine in self._setup.engines.values():
                 await engine.start()
             setup = self._setup  # what an engine gives may be known only now
-            check_needs(self._policies(setup.policy, setup.shadows), setup.engines, setup.verifier)
+            parts = (setup.strategy, *_given(setup.policy), *setup.shadows)
+            check_needs(parts, setup.engines, setup.verifier)
             clock = asyncio.get_running_loop().time
             limits = budget or _NO_LIMITS
             if limits.dollars is not None or (parent is not None and parent.counts_dollars):
@@ -268,6 +263,10 @@ class Controller:
                 f"a dollar budget needs a price, and none is known for {', '.join(map(repr, unknown))}; "
                 "give Controller(prices=Prices(...)) or leave dollars out of the budget"
             )
+
+
+def _given(policy: StoppingPolicy | None) -> tuple[StoppingPolicy, ...]:
+    return () if policy is None else (policy,)
 
 
 async def _aborted(tasks: Sequence[asyncio.Task[Run]]) -> None:

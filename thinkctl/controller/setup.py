@@ -47,15 +47,13 @@ class Setup:
         return next(iter(self.engines))
 
 
-def check_needs(
-    policies: tuple[StoppingPolicy, ...], engines: Mapping[str, Engine], verifier: Verifier | None
-) -> Needs:
-    """Return what these policies need together.
+def check_needs(parts: Sequence[object], engines: Mapping[str, Engine], verifier: Verifier | None) -> Needs:
+    """Return what a strategy and policies need together.
 
     Raises ``ConfigurationError`` where an engine or the controller cannot give it, as far as that is known.
     """
-    for policy in policies:
-        needs, who = needs_of(policy), needs_of(policy).why or name_of(policy)
+    for part in parts:
+        needs, who = needs_of(part), needs_of(part).why or name_of(part)
         if needs.scores and verifier is None:
             raise ConfigurationError(
                 f"{who} needs scores and nothing gives any; give Controller(verifier=...)"
@@ -69,7 +67,7 @@ def check_needs(
             ):
                 if wanted is not None and wanted > most:
                     raise ConfigurationError(_too_few(who, what, wanted, model, most))
-    return reduce(or_, map(needs_of, policies), Needs())
+    return reduce(or_, map(needs_of, parts), Needs())
 
 
 def _too_few(who: str, what: str, wanted: int, model: str, most: int) -> str:

@@ -19,8 +19,10 @@ __all__ = ["KINDS", "PROTOCOLS", "WORDS", "Description", "Kind", "describe", "ki
 Kind = Literal["strategies", "stopping", "selectors", "verifiers", "allocations"]
 _OURS: Final[Mapping[Kind, Mapping[str, str]]] = {
     "strategies": {
+        "best-of-n": "thinkctl.strategies:BestOfN",
         "chain-of-thought": "thinkctl.strategies:ChainOfThought",
         "self-consistency": "thinkctl.strategies:SelfConsistency",
+        "self-correction": "thinkctl.strategies:SelfCorrection",
         "zero-shot": "thinkctl.strategies:ZeroShot",
     },
     "stopping": {
@@ -52,9 +54,12 @@ _OURS: Final[Mapping[Kind, Mapping[str, str]]] = {
         "best-score": "thinkctl.selectors:BestScore",
         "latest": "thinkctl.selectors:Latest",
         "majority": "thinkctl.selectors:Majority",
+        "majority-of-the-bests": "thinkctl.selectors:MajorityOfTheBests",
         "weighted-majority": "thinkctl.selectors:WeightedMajority",
     },
-    "verifiers": {},
+    "verifiers": {
+        "sql-execution": "thinkctl.verifiers:SqlExecution",
+    },
     "allocations": {
         "elimination": "thinkctl.stopping:Elimination",
         "first-come": "thinkctl.stopping:FirstCome",

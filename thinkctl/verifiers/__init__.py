@@ -1,3 +1,5 @@
 """Verifiers judge a sample without the reference answer. The protocol is ``thinkctl.protocols.Verifier``."""
 
-__all__: list[str] = []
+from thinkctl.verifiers.sql import SqlExecution
+
+__all__ = ["SqlExecution"]

@@ -1,0 +1,107 @@
+"""Answer, have the answer checked, and correct it with what the check said."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final, final
+
+from thinkctl.answers import form
+from thinkctl.errors import ConfigurationError
+from thinkctl.protocols import Selector
+from thinkctl.selectors import BestScore, Latest, score_of
+from thinkctl.strategies.prompts import reason_first
+from thinkctl.types import History, Message, Needs, Request, Sample, Sampling
+
+__all__ = ["SelfCorrection"]
+
+_LONGEST_FEEDBACK: Final = 2_000
+"""Characters of a check's report that are shown to the model: from its end, where errors are named."""
+_FAILED: Final = "A check of your answer failed. It says:\n\n{feedback}\n\nFind the mistake and correct it."
+_NO_REPORT: Final = "A check of your answer failed. Find the mistake and correct it."
+_UNCHECKED: Final = "Check your answer step by step. If you find a mistake, correct it; if there is none, give the same answer again."
+
+
+@final
+@dataclass(frozen=True)
+class SelfCorrection:
+    """Draft an answer, have the verifier check it, and revise it with the verifier's feedback.
+
+    Revises only what failed its check (``verdict.passed`` is ``False``), at most ``rounds`` times. It gives up after
+    ``patience`` revisions in a row that brought nothing: they scored lower than the best version so far, or no
+    higher with an answer that had been given before. A revision starts from the best version, and the best-scored
+    version is the answer. A verdict that neither passed nor failed is no reason to revise.
+
+    ``intrinsic=True`` also has answers revised that nothing has checked, by the model's own judgement, and takes the
+    last one. **Risky**: without an outside check models change right answers as readily as wrong ones, and lose
+    accuracy (Huang et al. 2024, arXiv:2310.01798). It is there to be measured, not to be used.
+
+    Source: self-debugging with execution feedback, Chen et al. 2023 (arXiv:2304.05128), section 3; Reflexion, Shinn
+    et al. 2023 (arXiv:2303.11366). Deviation: one draft and its feedback are shown, not the whole history, so that
+    the prompt does not grow with the rounds.
+    """
+
+    rounds: int = 3
+    patience: int = 2
+    intrinsic: bool = False
+    sampling: Sampling = Sampling(temperature=0.7)
+
+    def __post_init__(self) -> None:
+        for name, value in (("rounds", self.rounds), ("patience", self.patience)):
+            if value < 1:
+                raise ConfigurationError(f"{name}={value!r} corrects nothing; give 1 or more")
+
+    @property
+    def needs(self) -> Needs:
+        """A verifier, unless the model is to judge itself."""
+        return Needs(scores=not self.intrinsic, why="self-correction")
+
+    @property
+    def selector(self) -> Selector:
+        return Latest() if self.intrinsic else BestScore()
+
+    def propose(self, history: History) -> Sequence[Request]:
+        if history.in_flight:
+            return ()
+        if not history.samples:
+            return [Request(reason_first(history.problem), self.sampling)]
+        if history.bought > self.rounds or _barren(history.samples) >= self.patience:
+            return ()
+        best = _best(history.samples)
+        said = self._what_to_say(best)
+        if said is None:
+            return ()
+        sentence = form(history.problem.form).instruction
+        messages = (
+            *reason_first(history.problem),
+            Message(role="assistant", content=best.text),
+            Message(role="user", content=f"{said}\n\n{sentence}" if sentence else said),
+        )
+        return [Request(messages, self.sampling)]
+
+    def _what_to_say(self, sample: Sample) -> str | None:
+        """Return what the model is told about its answer; ``None``: there is nothing to correct."""
+        verdict = sample.verdict
+        if verdict is None or verdict.passed is None:
+            return _UNCHECKED if self.intrinsic else None
+        if verdict.passed:
+            return None
+        report = verdict.feedback.strip()[-_LONGEST_FEEDBACK:]
+        return _FAILED.format(feedback=report) if report else _NO_REPORT
+
+
+def _barren(samples: Sequence[Sample]) -> int:
+    """Return how many revisions in a row, the last ones, brought nothing."""
+    given, best, barren = set[str](), -1.0, 0
+    for sample in samples:
+        score, key = score_of(sample) or 0.0, None if sample.answer is None else sample.answer.key
+        another = key is not None and key not in given
+        barren = 0 if score > best or (score == best and another) else barren + 1
+        best = max(best, score)
+        given |= {key} if key is not None else set()
+    return barren
+
+
+def _best(samples: Sequence[Sample]) -> Sample:
+    """Return the best-scored version, the latest of equals."""
+    return max(samples, key=lambda sample: (score_of(sample) or 0.0, sample.index))

@@ -1,0 +1,168 @@
+"""A query is checked by running it: read-only, for a limited time, with the database's own words as feedback."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+import time
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from tests.controller.rig import solve
+from thinkctl import Budget, Problem
+from thinkctl.errors import ConfigurationError
+from thinkctl.protocols import Verifier
+from thinkctl.strategies import SelfCorrection
+from thinkctl.testing import Script, ScriptedEngine, history_of, sample_of
+from thinkctl.types import Verdict
+from thinkctl.verifiers import SqlExecution
+
+CODE = Problem.model_validate({"messages": "Who reports to Ada?", "form": "code"})
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> str:
+    path = tmp_path / "staff.db"
+    with sqlite3.connect(path) as connection:
+        connection.execute("CREATE TABLE staff (id INTEGER PRIMARY KEY, name TEXT, boss INTEGER)")
+        connection.executemany(
+            "INSERT INTO staff VALUES (?, ?, ?)", [(1, "Ada", None), (2, "Bob", 1), (3, "Cy", 2)]
+        )
+    connection.close()
+    return str(path)
+
+
+def judged(database: str, query: str | None, **settings: object) -> Verdict:
+    sample = sample_of(query)
+    verifier = SqlExecution(database, **settings)  # type: ignore[arg-type]
+    return asyncio.run(verifier.judge(history_of(sample), sample, {}))
+
+
+def test_a_query_that_runs_passes_with_a_preview_of_its_result(database) -> None:
+    assert judged(database, "SELECT name, boss FROM staff ORDER BY id", rows=2) == Verdict(
+        1.0, passed=True, feedback="The query returned:\nname | boss\nAda | NULL\nBob | 1\n(3 rows)"
+    )
+
+
+def test_a_recursive_query_runs(database) -> None:
+    query = """WITH RECURSIVE below(id) AS (SELECT 1 UNION SELECT staff.id FROM staff JOIN below ON boss = below.id)
+               SELECT count(*) FROM below"""
+    assert judged(database, query).feedback.endswith("count(*)\n3")
+
+
+@pytest.mark.parametrize(
+    ("query", "says"),
+    [
+        ("SELECT nme FROM staff", "Error: no such column: nme"),
+        ("SELECT * FORM staff", "syntax error"),
+        ("SELECT name FROM staff WHERE id = 9", "returned no rows"),
+        (None, "no query in the answer"),
+        ("", "returned no rows"),
+        ("SELECT 1; SELECT 2", "one statement at a time"),
+        ("x" * 30_000, "longer than 20000 characters"),
+        ("SELECT '\ud800'", "Error"),
+        ("SELECT 1\x00", "Error"),
+    ],
+)
+def test_what_does_not_run_fails_with_the_reason(database, query, says) -> None:
+    verdict = judged(database, query)
+    assert (verdict.score, verdict.passed) == (0.0, False)
+    assert says in verdict.feedback
+
+
+def test_no_rows_may_be_an_answer_where_that_is_said(database) -> None:
+    assert judged(database, "SELECT name FROM staff WHERE id = 9", empty_fails=False).passed
+
+
+# -- hostile queries ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "DELETE FROM staff",
+        "INSERT INTO staff VALUES (9, 'Eve', 1)",
+        "UPDATE staff SET name = 'Eve'",
+        "DROP TABLE staff",
+        "CREATE TABLE loot AS SELECT * FROM staff",
+        "CREATE TEMP TABLE loot AS SELECT * FROM staff",
+        "ATTACH '/etc/passwd' AS loot",
+        "ATTACH ':memory:' AS loot",
+        "PRAGMA query_only = OFF",
+        "PRAGMA database_list",
+        "VACUUM INTO 'copy.db'",
+        "BEGIN EXCLUSIVE",
+        "SELECT load_extension('evil')",
+        "SELECT writefile('loot', 'x')",
+        "SELECT readfile('/etc/passwd')",
+    ],
+)
+def test_a_query_may_only_read(database, query, tmp_path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    before = Path(database).read_bytes()
+    assert judged(database, query).passed is False
+    assert Path(database).read_bytes() == before
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["staff.db"]
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n) SELECT count(*) FROM n",
+        "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n) SELECT x FROM n ORDER BY x DESC",
+        "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n LIMIT 3000) SELECT count(*) FROM n a, n b, n c",
+        "SELECT hex(zeroblob(1000000000))",
+        (
+            "SELECT group_concat(a.name || b.name) FROM staff a, staff b, staff c, staff d, staff e, staff f, staff g, "
+            "staff h, staff i, staff j, staff k, staff l, staff m, staff n, staff o, staff p, staff q, staff r"
+        ),
+    ],
+)
+def test_endless_and_huge_queries_end_in_time(database, query) -> None:
+    began = time.monotonic()
+    verdict = judged(database, query, seconds=0.3)
+    assert verdict.passed is False
+    assert time.monotonic() - began < 3
+
+
+def test_endless_rows_are_counted_to_an_end(database) -> None:
+    endless = "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n) SELECT x FROM n"
+    verdict = judged(database, endless, rows=1)
+    assert verdict.passed is True or "took longer" in verdict.feedback
+
+
+@settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(st.text(max_size=60))
+def test_any_text_is_judged(database, query) -> None:
+    assert judged(database, query, seconds=0.5).passed in (True, False)
+
+
+# -- as a part ---------------------------------------------------------------------------------------------------
+
+
+def test_it_is_a_verifier_and_refuses_what_cannot_be(database) -> None:
+    assert isinstance(SqlExecution(database), Verifier)
+    with pytest.raises(ConfigurationError, match=r"none\.db"):
+        SqlExecution("none.db")
+    with pytest.raises(ConfigurationError, match="seconds=0"):
+        SqlExecution(database, seconds=0)
+
+
+def test_a_model_sees_the_error_and_corrects_its_query(database) -> None:
+    def learns(number: int, prompt: str) -> Script:
+        name = "name" if "no such column: nme" in prompt else "nme"
+        return Script(f"```sql\nSELECT {name} FROM staff WHERE boss = 1\n```")
+
+    found = solve(
+        ScriptedEngine(learns),
+        SelfCorrection(),
+        Budget(tokens=500),
+        verifier=SqlExecution(database),
+        problem=CODE,
+    )
+    assert [sample.verdict and sample.verdict.passed for sample in found.samples] == [False, True]
+    assert found.answer is not None
+    assert "SELECT name" in found.answer.text
