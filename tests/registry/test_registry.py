@@ -137,7 +137,7 @@ def test_each_kind_reads_its_own_parts_only(read, text) -> None:
     [
         ("adaptive-consistancy(0.9)", "'adaptive-consistancy'; did you mean 'adaptive-consistency'? Known: "),
         ("SelfConsistency(3)", "did you mean 'self-consistency'?"),
-        ("banana", "there is no part 'banana'. Known: chain-of-thought, "),
+        ("banana", "there is no part 'banana'. Known: best-of-n, "),
         ("self-consistency(samples=3)", "unexpected keyword argument 'samples'; it takes n=8, weight=None, sampling="),
         ("self-consistency(3, n=4)", "multiple values for argument 'n'"),
         ("self-consistency(1, None, sampling(), 4)", "too many positional arguments; it takes n=8"),
