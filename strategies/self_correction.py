@@ -19,7 +19,9 @@ _LONGEST_FEEDBACK: Final = 2_000
 """Characters of a check's report that are shown to the model: from its end, where errors are named."""
 _FAILED: Final = "A check of your answer failed. It says:\n\n{feedback}\n\nFind the mistake and correct it."
 _NO_REPORT: Final = "A check of your answer failed. Find the mistake and correct it."
-_UNCHECKED: Final = "Check your answer step by step. If you find a mistake, correct it; else repeat the answer."
+_UNCHECKED: Final = (
+    "Check your answer step by step. If you find a mistake, correct it; else repeat the answer."
+)
 
 
 @final
