@@ -41,9 +41,9 @@ AT_ONCE = 16
 QUESTION = (
     "A shop sells pens at 3 dollars each. Tom buys 14 pens and pays with a note of 50. What does he get back?"
 )
-SAMPLING = Sampling(temperature=0.8, max_tokens=80)
+SAMPLING = Sampling(temperature=0.8, max_tokens=112)
 WITHIN: dict[str, StoppingPolicy] = {
-    "answer-confidence": AnswerConfidence(0.6, every=16, max_tokens=6, guard=None),
+    "answer-confidence": AnswerConfidence(0.3, every=16, max_tokens=6, guard=None),
     "entropy-after-thinking": EntropyAfterThinking(delta=0.5, alpha=1.0, every=16, top=10, guard=None),
     "answer-stable": AnswerStable(k=2, every=16, max_tokens=6, guard=None),
     "low-confidence": LowConfidence(eta=5, window=8, warm_up=2, top=5, guard=None),
