@@ -43,12 +43,8 @@ def test_by_names_the_selector(by, selector) -> None:
 
 
 def test_it_tops_up_to_n_whatever_is_in_flight() -> None:
-    assert [len(BestOfN(4).propose(history_of(*["4", ..., None][:bought]))) for bought in range(4)] == [
-        4,
-        3,
-        2,
-        1,
-    ]
+    histories = [history_of(), history_of("4"), history_of("4", ...), history_of("4", ..., None)]
+    assert [len(BestOfN(4).propose(history)) for history in histories] == [4, 3, 2, 1]
     assert BestOfN(2).propose(history_of("4", "5")) == []
 
 

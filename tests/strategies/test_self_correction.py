@@ -104,10 +104,10 @@ def test_a_long_report_is_cut_to_its_end() -> None:
     assert "AssertionError: 3 != 4" in request.messages[-1].content
 
 
-@pytest.mark.parametrize("field", ["rounds", "patience"])
-def test_what_corrects_nothing_is_refused(field) -> None:
+@pytest.mark.parametrize(("rounds", "patience", "field"), [(0, 1, "rounds"), (1, 0, "patience")])
+def test_what_corrects_nothing_is_refused(rounds, patience, field) -> None:
     with pytest.raises(ConfigurationError, match=f"{field}=0"):
-        SelfCorrection(**{field: 0})
+        SelfCorrection(rounds, patience)
 
 
 def test_without_a_verifier_it_is_refused_unless_the_model_judges_itself() -> None:
