@@ -77,7 +77,8 @@ class Admission:
             kept = min(reserve, max(0, context - len(sample.said.prompt_ids)) // _SHARE_FOR_ANSWER)
             rooms.append(context - used - (kept + closing if sample.thinking else 0))
         if (limit := sample.request.sampling.max_tokens) is not None:
-            rooms.append(limit - min(reserve, limit // _SHARE_FOR_ANSWER) - sample.sampled)
+            kept = 0 if sample.request.until is not None else min(reserve, limit // _SHARE_FOR_ANSWER)
+            rooms.append(limit - kept - sample.sampled)
         if sample.thinking and sample.thinking_limit is not None:
             rooms.append(sample.thinking_limit - sample.thinking_tokens())
         return min(rooms)

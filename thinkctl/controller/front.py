@@ -48,7 +48,7 @@ class Controller:
         selector: Which answer wins; the strategy's own where none is given.
         verifier: Judges every finished sample; what it generates is on the bill and inside the wall.
         prices: Dollars for tokens, requests and hours, for all models or by model name, instead of those of the
-            model cards.
+            model cards. By name also those of a verifier's own model.
         speculate: Samples to run beyond those that are free: 0 spends the fewest tokens, more saves time.
         decide_every: Tokens of one sample after which the policy is asked again; completions always ask.
         usual_tokens: Tokens that a sample is expected to need as long as none has finished. With a tight
@@ -97,6 +97,7 @@ class Controller:
             decide_every=decide_every,
             usual_tokens=usual_tokens,
             shadows=tuple(shadows),
+            verifier_prices=prices if isinstance(prices, Mapping) else {},
             needs=check_needs((strategy, *_given(policy), *shadows), engines, verifier),
         )
         self._prices = tuple(

@@ -101,6 +101,15 @@ class Growing:
         return self.thinking or self.form.extract(self.said.answer_text(ended=False), complete=False) is None
 
     @property
+    def step_complete(self) -> bool:
+        """Whether it was asked for one step of a chain, has said it, and nobody wants it to conclude."""
+        until, most = self.request.until, self.request.sampling.max_tokens
+        if until is None or self.order is not None or self.said.concluded_at is not None:
+            return False
+        full = most is not None and self.sampled >= most
+        return full or (bool(until) and until in self.said.own_text().lstrip())
+
+    @property
     def answered(self) -> bool:
         """Whether a forced conclusion has said all that the answer form needs."""
         return self.said.tokens_since_cue() > 0 and self.form.closed(self.said.said_since_cue())

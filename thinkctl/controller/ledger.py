@@ -143,6 +143,8 @@ class Ledger:
         """What the children that have ended had used."""
         self.overshoot = 0
         """Tokens decoded beyond grants. Zero with an engine that honours ``max_tokens``."""
+        self.verifier_calls = 0
+        self.verifier_seconds = 0.0
         self.lock: threading.RLock = parent.lock if parent is not None else threading.RLock()
         self._lines: dict[tuple[Role, str], ReceiptLine] = {}
 
@@ -269,6 +271,14 @@ class Ledger:
         with self.lock:
             self._spend(line, 0)
 
+    def verified(self, seconds: float) -> None:
+        """Write one call of a verifier on the bill, here and in all parents."""
+        with self.lock:
+            self.verifier_calls += 1
+            self.verifier_seconds += seconds
+            if self.parent is not None:
+                self.parent.verified(seconds)
+
     def _spend(self, line: ReceiptLine, overshoot: int) -> None:
         self.overshoot += overshoot
         spent = Need(line.usage.generated_tokens, line.dollars or _NO_DOLLARS, line.usage.requests)
@@ -282,4 +292,10 @@ class Ledger:
     def receipt(self, now: float) -> Receipt:
         """Return the bill so far."""
         with self.lock:
-            return Receipt(tuple(self._lines.values()), now - self.started, self.overshoot)
+            return Receipt(
+                tuple(self._lines.values()),
+                now - self.started,
+                self.overshoot,
+                self.verifier_calls,
+                self.verifier_seconds,
+            )

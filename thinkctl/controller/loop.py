@@ -83,6 +83,7 @@ class Loop:
             prices=setup.prices,
             rates=self._rates,
             verifier=setup.verifier,
+            verifier_prices=setup.verifier_prices,
             seed=seed,
             news=self._heard,
             history=self._history,
@@ -366,7 +367,7 @@ class Loop:
 
     async def _conclude_longest(self) -> None:
         """Conclude the longest chain of thought that can be concluded."""
-        for sample in sorted(self._samples, key=lambda sample: -sample.sampled):
+        for sample in sorted(self._samples, key=lambda sample: -sample.said.length):
             broken_off = sample.said.concluded_at is not None and sample.answer is None
             if self._past_deadline() or not (sample.said.length and (sample.undecided or broken_off)):
                 continue

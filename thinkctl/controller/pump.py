@@ -14,6 +14,7 @@ from thinkctl.controller.ledger import Grant
 from thinkctl.controller.meter import MeteredEngine
 from thinkctl.controller.rates import Rates, StreamTimer
 from thinkctl.errors import RequestFailed
+from thinkctl.pricing import price
 from thinkctl.protocols import Engine, Stream, Verifier
 from thinkctl.types import (
     Answer,
@@ -23,6 +24,7 @@ from thinkctl.types import (
     Prices,
     Probe,
     ProbeRequest,
+    ReceiptLine,
     Role,
     Sampling,
     StreamUsage,
@@ -45,6 +47,7 @@ class Pump:
     prices: Mapping[str, Prices | None]
     rates: Rates
     verifier: Verifier | None
+    verifier_prices: Mapping[str, Prices]
     seed: int
     news: Callable[[Growing, bool], None]
     history: Callable[[], History]
@@ -72,7 +75,7 @@ class Pump:
             granted, before = grant.need.tokens, sample.said.length
             finish = await self._generate(sample, grant, Role.SAMPLE)
             delivered = sample.said.length - before
-            if finish is Finish.ERROR:
+            if finish in {Finish.ERROR, Finish.STEP}:
                 return finish
             if sample.order is Order.CUT:
                 return finish if finish is Finish.STOP else Finish.CUT
@@ -130,6 +133,9 @@ class Pump:
                 finish = delta.finish
                 if sample.said.concluded_at is not None and self._said_enough(sample):
                     finish = finish or (Finish.STOP if sample.answered else Finish.LENGTH)
+                    break
+                if finish is not Finish.STOP and sample.step_complete:
+                    finish = Finish.STEP
                     break
                 self.news(sample, False)
         except RequestFailed as error:
@@ -250,7 +256,7 @@ class Pump:
     # -- the end --------------------------------------------------------------------------------------------
 
     async def _complete(self, sample: Growing, finish: Finish) -> None:
-        whole = finish in {Finish.STOP, Finish.LENGTH}
+        whole = finish in {Finish.STOP, Finish.LENGTH, Finish.STEP}
         if sample.form.by_algebra and whole and sample.order is not Order.CUT:
             await self._find_key(sample, finish)
         if self.verifier is not None and whole and sample.order is not Order.CUT:
@@ -277,6 +283,7 @@ class Pump:
     async def _judge(self, sample: Growing, verifier: Verifier) -> None:
         value = sample.snapshot()
         sample.reopen()  # it is not settled before its verdict is there
+        asked = self.elapsed()
         metered = {name: MeteredEngine(engine, self.admission, name) for name, engine in self.engines.items()}
         try:
             sample.judging = asyncio.ensure_future(verifier.judge(self.history(), value, metered))
@@ -290,6 +297,11 @@ class Pump:
             sample.judging = None
             for engine in metered.values():
                 await engine.close_streams()
+            self.admission.ledger.verified(self.elapsed() - asked)
+            if (verdict := sample.verdict) is not None and verdict.model:
+                dollars = price(verdict.usage, self.verifier_prices.get(verdict.model))
+                line = ReceiptLine(Role.VERIFIER, verdict.model, verdict.usage, dollars)
+                self.admission.ledger.charge(line)
 
     async def finish_by_force(self, sample: Growing) -> None:
         """Conclude a sample that had ended without an answer."""

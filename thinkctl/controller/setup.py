@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import reduce
 from operator import or_
 from typing import Final, final
@@ -35,6 +35,7 @@ class Setup:
     usual_tokens: int
     shadows: tuple[StoppingPolicy, ...] = ()
     needs: Needs = Needs()
+    verifier_prices: Mapping[str, Prices] = field(default_factory=dict[str, Prices])
 
     @property
     def watchers(self) -> tuple[StoppingPolicy, ...]:

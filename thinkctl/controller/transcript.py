@@ -158,6 +158,11 @@ class Transcript:
         own = (part for part in self._parts if part.origin is Origin.SAMPLED)
         return self._dropped_thoughts + sum(max(0, min(part.end, limit) - part.start) for part in own)
 
+    def own_text(self) -> str:
+        """Return the text of what came after all that was inherited or forced at the start."""
+        own = next((part.start for part in self._parts if part.origin is Origin.SAMPLED), self.length)
+        return self._tokenizer.decode(self._ids[own:])
+
     def segments(self) -> tuple[Segment, ...]:
         """All tokens as immutable segments."""
         return tuple(

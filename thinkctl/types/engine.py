@@ -12,13 +12,15 @@ class Finish(StrEnum):
     """Why a sample has no more tokens.
 
     ``STOP``: the model ended it. ``LENGTH``: truncated, its limit was reached before it concluded.
-    ``CUT``: aborted, what came is kept. ``ERROR``: its request failed.
+    ``CUT``: aborted, what came is kept. ``ERROR``: its request failed. ``STEP``: it was asked for one step of a
+    chain, and the step is complete; no engine says that.
     """
 
     STOP = "stop"
     LENGTH = "length"
     CUT = "cut"
     ERROR = "error"
+    STEP = "step"
 
 
 @dataclass(frozen=True, slots=True)

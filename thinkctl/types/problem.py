@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import json
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, field_validator
 
 __all__ = ["Message", "Problem", "Request", "Sampling"]
 
@@ -43,8 +45,9 @@ class Problem(BaseModel):
     """What is asked, and in which form the answer is expected.
 
     ``form`` names an answer form of ``thinkctl.answers`` (``boxed``, ``number``, ``choice``, ``json``, ...).
-    ``id`` is derived from the messages where none is given. A problem never holds the reference answer: only
-    a grader does.
+    ``given`` is what a verifier may know of it besides: public tests, the numbers of a puzzle, a database; each
+    verifier says which names it reads. A problem never holds the reference answer: only a grader does. ``id`` is
+    derived from the content where none is given.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
@@ -52,13 +55,20 @@ class Problem(BaseModel):
     messages: tuple[Message, ...] = Field(min_length=1)
     form: str = "boxed"
     id: str = ""
+    given: Mapping[str, JsonValue] = Field(default_factory=dict)
 
     def model_post_init(self, context: Any, /) -> None:
         """Derive the id from the content, so that the same question has the same id in every run."""
         if not self.id:
-            text = "\x1e".join([self.form, *(f"{turn.role}\x1f{turn.content}" for turn in self.messages)])
+            parts = [self.form, *(f"{turn.role}\x1f{turn.content}" for turn in self.messages)]
+            parts += [json.dumps(dict(self.given), sort_keys=True)] if self.given else []
+            text = "\x1e".join(parts)
             digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
             object.__setattr__(self, "id", digest[:12])
+
+    def __hash__(self) -> int:
+        """Hash the id: what is given is a mapping."""
+        return hash(self.id)
 
     @field_validator("messages", mode="before")
     @classmethod
@@ -91,6 +101,9 @@ class Request:
     its whole text without the end of turn, or, with ``reopen``, from its thought alone. ``extend`` is text
     that is forced next. Without a parent the messages are put through the model's chat template.
 
+    ``until`` asks for one step of a longer chain: the sample ends with ``Finish.STEP`` after the token that
+    completes that text among its own, or after ``sampling.max_tokens`` of them, and is not made to conclude.
+
     ``think=False`` asks for the answer at once: the whole sample counts as answer. ``model`` names an engine
     where the controller has several; ``None`` is the first.
     """
@@ -100,5 +113,6 @@ class Request:
     parent: int | None = None
     reopen: bool = False
     extend: str = ""
+    until: str | None = None
     think: bool = True
     model: str | None = None

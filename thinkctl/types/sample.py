@@ -46,11 +46,17 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """How good a verifier finds a sample: ``score`` in [0, 1], ``passed`` if it is a check, feedback."""
+    """How good a verifier finds a sample: ``score`` in [0, 1], ``passed`` if it is a check, feedback.
+
+    ``usage`` is what a model of the verifier's own, called ``model``, used for it. What was generated through the
+    metered engines is on the bill already and is not repeated here.
+    """
 
     score: float | None = None
     passed: bool | None = None
     feedback: str = ""
+    usage: Usage = Usage()
+    model: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -118,12 +118,15 @@ class Receipt:
     """The bill of a run: one line for each role and model, and the seconds it took.
 
     ``overshoot_tokens`` are those of it that an engine generated beyond what it was granted: none with an engine
-    that honours ``max_tokens``.
+    that honours ``max_tokens``. ``verifier_calls`` is how often a verifier was asked, ``verifier_seconds`` how long
+    that took, added up over calls that ran at the same time.
     """
 
     lines: tuple[ReceiptLine, ...] = ()
     seconds: float = 0.0
     overshoot_tokens: int = 0
+    verifier_calls: int = 0
+    verifier_seconds: float = 0.0
 
     @property
     def usage(self) -> Usage:
@@ -206,8 +209,12 @@ class Receipt:
 
     def __add__(self, other: Receipt) -> Receipt:
         """Add up two receipts; seconds add too (they are time paid for, not time on the wall clock)."""
-        overshoot = self.overshoot_tokens + other.overshoot_tokens
-        return Receipt.of([*self.lines, *other.lines], self.seconds + other.seconds, overshoot)
+        return replace(
+            Receipt.of([*self.lines, *other.lines], self.seconds + other.seconds),
+            overshoot_tokens=self.overshoot_tokens + other.overshoot_tokens,
+            verifier_calls=self.verifier_calls + other.verifier_calls,
+            verifier_seconds=self.verifier_seconds + other.verifier_seconds,
+        )
 
 
 @dataclass(frozen=True, slots=True)
