@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from dataclasses import fields, replace
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 from hypothesis import given, settings
@@ -19,6 +20,7 @@ from thinkctl.runfile.codec import BadValue, dump_card, dump_run, load_card, loa
 from thinkctl.testing import history_of
 from thinkctl.types import (
     Answer,
+    AnswerType,
     Budget,
     Decision,
     Dimensions,
@@ -71,7 +73,17 @@ messages = st.lists(
     st.builds(Message, role=st.sampled_from(["system", "user", "assistant", "tool"]), content=texts),
     max_size=2,
 ).map(lambda turns: (*turns, Message(role="user", content="And?")))
-problems = st.builds(Problem, messages=messages, form=st.sampled_from(["boxed", "date"]), id=texts)
+answer_types = st.sampled_from([int, bool, Literal["a\ud83d", 3, True], list[int], re.compile("a+")]).map(
+    AnswerType.of
+)
+givens = st.dictionaries(
+    texts,
+    st.integers() | st.floats(allow_nan=False, allow_infinity=False) | texts | st.lists(texts, max_size=2),
+    max_size=2,
+)
+problems = st.builds(
+    Problem, messages=messages, form=st.sampled_from(["boxed", "date"]), id=texts, given=givens
+) | st.builds(Problem, messages=messages, id=texts, answer_type=answer_types)
 samplings = st.builds(
     Sampling,
     temperature=st.floats(0, 10),
@@ -93,7 +105,26 @@ answers = st.builds(Answer, texts, texts, st.integers(0, 9), st.booleans())
 usages = st.builds(Usage, counts, counts, some(counts), counts, counts, counts, counts, counts, st.booleans())
 segments = st.builds(Segment, ids, st.sampled_from(Origin), logprobs)
 requests = st.builds(
-    Request, messages, samplings, some(st.integers(0, 9)), st.booleans(), texts, st.booleans(), some(texts)
+    Request,
+    messages,
+    samplings,
+    parent=some(st.integers(0, 9)),
+    reopen=st.booleans(),
+    extend=texts,
+    until=some(texts),
+    think=st.booleans(),
+    model=some(texts),
+    tag=texts,
+)
+verdicts = st.builds(
+    Verdict,
+    some(anything_float),
+    some(st.booleans()),
+    texts,
+    usage=usages,
+    model=texts,
+    answer=some(answers),
+    marks=few(texts),
 )
 samples = st.builds(
     Sample,
@@ -107,7 +138,7 @@ samples = st.builds(
     finish=some(st.sampled_from(Finish)),
     concluded=st.booleans(),
     answer=some(answers),
-    verdict=some(st.builds(Verdict, some(anything_float), some(st.booleans()), texts)),
+    verdict=some(verdicts),
     probes=few(st.builds(Probe, counts, texts, some(answers), logprobs, usages, texts, counts)),
     usage=usages,
     started=positive,
@@ -173,6 +204,9 @@ receipts = st.builds(
     Receipt,
     few(st.builds(ReceiptLine, st.sampled_from(Role), texts, usages, some(decimals))),
     positive,
+    counts,
+    counts,
+    positive,
 )
 runs = st.builds(
     Run,
@@ -231,7 +265,7 @@ def test_fields_of_a_later_version_are_ignored_at_every_level(run: Run) -> None:
 def _with_more(value: Any, *, spec: bool = False) -> Any:
     if isinstance(value, dict):
         grown = {
-            name: _with_more(item, spec=spec or name in {"strategy", "policy", "selector"})
+            name: _with_more(item, spec=spec or name in {"strategy", "policy", "selector", "given"})
             for name, item in value.items()
         }
         return grown if spec else {**grown, "of_a_later_version": [1]}
