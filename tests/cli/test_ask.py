@@ -56,6 +56,8 @@ RECEIPT = [
     "probe_tokens",
     "forced_tokens",
     "verifier_tokens",
+    "verifier_calls",
+    "verifier_seconds",
     "wasted_tokens",
     "overshoot_tokens",
     "prompt_tokens",
@@ -271,3 +273,21 @@ def test_a_shadow_says_what_it_would_have_saved(call, record):
         (3, 26, False),
     ]
     assert call(*six, "--shadow", "no-such-rule").code == 2
+
+
+def test_a_verifier_checks_with_what_is_given(call, record):
+    given = '{"numbers": [4, 4, 6, 8], "target": 24}'
+    wrong, right = r"I try. \boxed{4 * (8 - 6) * 4}", r"I try. \boxed{(4 + 8) * (6 - 4)}"
+    parts = ["--strategy", "best-of-n(8)", "--policy", "threshold", "--verifier", "arithmetic", "--given", given]
+    ran = call("ask", QUESTION, "--model", record(wrong, right, wrong), *parts, "--json")
+    found = json.loads(ran.out)
+    assert (found["answer"], found["stop"]) == ("(4 + 8) * (6 - 4)", "policy")
+    assert found["receipt"]["verifier_calls"] == 2
+
+
+@pytest.mark.parametrize(("given", "said"), [("{", "not JSON"), ("[1]", "JSON list, not an object")])
+def test_what_is_given_must_be_a_json_object(call, record, given, said):
+    ran = call("ask", "Q", "--model", record(RIGHT), "--given", given)
+    assert ran.code == 2
+    assert said in ran.err
+    assert "numbers" in ran.err

@@ -19,12 +19,13 @@ from thinkctl.cli.options import (
     problem_from,
     selector_from,
     strategy_from,
+    verifier_from,
 )
 from thinkctl.cli.output import json_of, print_json, print_run, reconciliation_of
 from thinkctl.cli.show import say, showing
 from thinkctl.controller import Controller
 from thinkctl.errors import ConfigurationError, EngineUnavailable
-from thinkctl.protocols import Engine, Selector, StoppingPolicy, Strategy
+from thinkctl.protocols import Engine, Selector, StoppingPolicy, Strategy, Verifier
 from thinkctl.runfile import RunFile
 from thinkctl.types import Budget, EngineCounters, Prices, Problem, Run
 
@@ -45,6 +46,7 @@ class _Plan:
     strategy: Strategy
     policy: StoppingPolicy | None
     selector: Selector | None
+    verifier: Verifier | None
     shadows: tuple[StoppingPolicy, ...]
     prices: Prices | None
     speculate: int
@@ -60,6 +62,8 @@ def ask(
     strategy: str,
     policy: str,
     selector: str | None,
+    verifier: str | None,
+    given: str | None,
     shadows: Sequence[str],
     form: str,
     speculate: int,
@@ -74,11 +78,12 @@ def ask(
     """Answer a question and print the result. Raises what the library raises."""
     plan = _Plan(
         title=f"{strategy} · {policy}",
-        problem=problem_from(question, form),
+        problem=problem_from(question, form, given),
         budget=budget_from(budget),
         strategy=strategy_from(strategy),
         policy=policy_from(policy),
         selector=selector_from(selector),
+        verifier=verifier_from(verifier),
         shadows=tuple(filter(None, map(policy_from, shadows))),
         prices=prices_from(prices),
         speculate=speculate,
@@ -147,6 +152,7 @@ async def _solve(engine: Engine, plan: _Plan, *, quiet: bool) -> tuple[Run, Reco
             plan.strategy,
             policy=plan.policy,
             selector=plan.selector,
+            verifier=plan.verifier,
             prices=plan.prices,
             speculate=plan.speculate,
             shadows=plan.shadows,
@@ -159,7 +165,7 @@ async def _solve(engine: Engine, plan: _Plan, *, quiet: bool) -> tuple[Run, Reco
             return run, None
         from thinkctl.testing.reconcile import reconcile
 
-        return run, reconcile(before, await _counted(engine), run.receipt)
+        return run, reconcile(before, await _counted(engine), run.receipt, model=engine.card.name)
 
 
 async def _counted(engine: Engine) -> EngineCounters:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from typing import Final
 
@@ -9,7 +10,7 @@ from thinkctl import registry
 from thinkctl.answers import form
 from thinkctl.errors import ConfigurationError
 from thinkctl.pricing import prices_for
-from thinkctl.protocols import Selector, StoppingPolicy, Strategy
+from thinkctl.protocols import Selector, StoppingPolicy, Strategy, Verifier
 from thinkctl.types import Budget, Prices, Problem
 
 __all__ = [
@@ -20,6 +21,7 @@ __all__ = [
     "problem_from",
     "selector_from",
     "strategy_from",
+    "verifier_from",
 ]
 
 NONE: Final = "none"
@@ -33,18 +35,35 @@ _PRICES: Final = {
     "hour": "dollars_per_hour",
 }
 
+_GIVEN: Final = 'for instance \'{"numbers": [4, 4, 6, 8], "target": 24}\''
+
 _LIST: Final = "genai:"
 """What stands before a name in the price list of genai-prices."""
 
 
-def problem_from(question: str, form_name: str) -> Problem:
-    """Make the problem of a question's text; ``-`` reads it from standard input."""
+def problem_from(question: str, form_name: str, given: str | None = None) -> Problem:
+    """Make the problem of a question's text; ``-`` reads it from standard input.
+
+    ``given`` is what a verifier may know besides, as a JSON object.
+    """
     text = _standard_input() if question == "-" else question
     if not text.strip():
         raise ConfigurationError("the question is empty; write one, or - to read it from standard input")
     if any("\ud800" <= sign <= "\udfff" for sign in text):
         raise ConfigurationError("the question is not valid UTF-8; convert it first")
-    return Problem.model_validate({"messages": text.strip(), "form": form(form_name).name})
+    return Problem.model_validate(
+        {"messages": text.strip(), "form": form(form_name).name, "given": _object_from(given)}
+    )
+
+
+def _object_from(text: str | None) -> object:
+    try:
+        found = {} if text is None else json.loads(text)
+    except ValueError as error:
+        raise ConfigurationError(f"--given is not JSON: {error}; write {_GIVEN}") from None
+    if not isinstance(found, dict):
+        raise ConfigurationError(f"--given is a JSON {type(found).__name__}, not an object; write {_GIVEN}")
+    return found
 
 
 def _standard_input() -> str:
@@ -72,6 +91,11 @@ def policy_from(text: str) -> StoppingPolicy | None:
 def selector_from(text: str | None) -> Selector | None:
     """Read a selector; without one the strategy's own selects."""
     return None if text is None else registry.selector(text)
+
+
+def verifier_from(text: str | None) -> Verifier | None:
+    """Read a verifier; without one nothing is verified."""
+    return None if text is None else registry.verifier(text)
 
 
 def prices_from(text: str | None) -> Prices | None:

@@ -112,6 +112,8 @@ def receipt_of(receipt: Receipt) -> dict[str, Any]:
         "probe_tokens": receipt.probe_tokens,
         "forced_tokens": receipt.forced_tokens,
         "verifier_tokens": receipt.verifier_tokens,
+        "verifier_calls": receipt.verifier_calls,
+        "verifier_seconds": receipt.verifier_seconds,
         "wasted_tokens": receipt.wasted_tokens,
         "overshoot_tokens": receipt.overshoot_tokens,
         "prompt_tokens": receipt.prompt_tokens,
