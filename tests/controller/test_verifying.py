@@ -21,14 +21,18 @@ from tests.controller.rig import (
     solve,
     words,
 )
-from thinkctl import Budget, Controller, ModelCard
+from thinkctl import Budget, Controller, ModelCard, Prices, budget
 from thinkctl.errors import RequestFailed
 from thinkctl.protocols import Engines
 from thinkctl.selectors import BestScore
 from thinkctl.testing import End, ScriptedEngine, run
-from thinkctl.types import Decision, Finish, GenerationSpec, Role, Sample, Verdict
+from thinkctl.types import Decision, Finish, GenerationSpec, Receipt, Role, Sample, Usage, Verdict
 
 JUDGE = says("good", 4)
+PER_PROMPT = Prices(
+    dollars_per_million_prompt_tokens=Decimal(1_000_000), dollars_per_million_generated_tokens=Decimal(0)
+)
+FREE = Prices(dollars_per_million_prompt_tokens=Decimal(0), dollars_per_million_generated_tokens=Decimal(0))
 
 
 def scripts(number: int, prompt: str):
@@ -239,3 +243,49 @@ def test_a_metered_engine_is_the_engine_in_all_that_is_free() -> None:
     found = solve(engine, Asks(1), verifier=Judges(judge))
     assert found.samples[0].verdict is not None
     assert not engine.dead
+
+
+def test_calls_and_seconds_of_verifiers_are_on_the_bill_of_every_purse() -> None:
+    """Two calls of a second each, also where they run at the same time."""
+
+    async def judge(sample: Sample, engines: Engines) -> Verdict:
+        await asyncio.sleep(1.0)
+        return Verdict(1.0)
+
+    async def scenario() -> tuple[Receipt, Receipt]:
+        controller = Controller(ScriptedEngine([says("4")]), Asks(2), verifier=Judges(judge))
+        with budget(tokens=1_000) as outer:
+            found = await controller.solve(QUESTION)
+        return found.receipt, outer.receipt
+
+    own, outer = run(scenario())
+    assert (own.verifier_calls, own.verifier_seconds) == (2, pytest.approx(2.0))
+    assert (outer.verifier_calls, outer.verifier_seconds) == (2, pytest.approx(2.0))
+    assert (own + own).verifier_calls == 4
+
+
+def test_a_verifier_that_its_deadline_cuts_is_on_the_bill_with_the_time_it_had() -> None:
+    async def judge(sample: Sample, engines: Engines) -> Verdict:
+        await asyncio.sleep(60.0)
+        return Verdict(1.0)
+
+    found = solve(ScriptedEngine([says("4")]), Asks(1), Budget(seconds=5), verifier=Judges(judge))
+    assert key(found) == "4"
+    assert (found.receipt.verifier_calls, found.receipt.verifier_seconds) == (1, pytest.approx(5.0, abs=0.05))
+    assert found.receipt.seconds <= 5.05
+
+
+@pytest.mark.parametrize(("prices", "dollars"), [(None, None), ({"critic": PER_PROMPT}, 30)])
+def test_what_a_verifier_s_own_model_used_is_a_line_of_the_bill(
+    prices: dict[str, Prices] | None, dollars: int | None
+) -> None:
+    """Its price may be given by its name; where it is not, the dollars are unknown and not 0."""
+
+    async def judge(sample: Sample, engines: Engines) -> Verdict:
+        return Verdict(0.5, usage=Usage(requests=1, prompt_tokens=15), model="critic")
+
+    engine = ScriptedEngine([says("4")], prices=FREE)
+    found = run(Controller(engine, Asks(2), verifier=Judges(judge), prices=prices).solve(QUESTION))
+    (line,) = [line for line in found.receipt.lines if line.role is Role.VERIFIER]
+    assert (line.model, line.usage.prompt_tokens, line.usage.requests) == ("critic", 30, 2)
+    assert found.receipt.dollars == dollars

@@ -12,8 +12,9 @@ from thinkctl.engines.openai._metrics import counters_from
 from thinkctl.engines.openai._overlap import Overlap
 from thinkctl.engines.openai._pieces import PieceTokenizer
 from thinkctl.engines.openai._reading import ChatReader, TokenReader
+from thinkctl.engines.openai._routes import Completions, Generate, Settings
 from thinkctl.errors import ConfigurationError, RequestFailed
-from thinkctl.types import EngineCounters, Finish, GenerationSpec, Message
+from thinkctl.types import Constraint, EngineCounters, Finish, GenerationSpec, Message
 
 
 @pytest.mark.parametrize(
@@ -155,3 +156,47 @@ def test_a_spec_names_model_and_address(spec, model, url, monkeypatch) -> None:
 def test_bad_settings_are_refused_at_once(options, says) -> None:
     with pytest.raises(ConfigurationError, match=says):
         OpenAIEngine(**options)
+
+
+SCHEMA = '{"type": "object", "properties": {"a": {"type": "integer"}}, "required": ["a"]}'
+STRICT = SCHEMA[:-1] + ', "additionalProperties": false}'
+
+
+@pytest.mark.parametrize(
+    ("holds", "schema", "asked"),
+    [
+        ("regex", SCHEMA, {"structured_outputs": {"regex": "x"}}),
+        ("regex", "", {"structured_outputs": {"regex": "x"}}),
+        ("json-schema", "", {}),
+        ("json-schema", '{"type": "array"}', {}),
+        (None, SCHEMA, {}),
+    ],
+)
+def test_an_answer_is_held_to_its_type_as_far_as_a_server_can(holds, schema, asked) -> None:
+    spec = GenerationSpec(9, constraint=Constraint("x", schema))
+    for route in (Completions, Generate):
+        body, _ = route(Settings("m", usage_in_chunks=False, holds=holds)).ask([1], spec, "key")
+        told = body.get("sampling_params", body)
+        assert {
+            name: told[name] for name in ("structured_outputs", "response_format") if name in told
+        } == asked
+
+
+@pytest.mark.parametrize(("schema", "strict"), [(SCHEMA, False), (STRICT, True)])
+def test_a_server_is_strict_only_about_objects_that_name_all_they_have(schema: str, strict: bool) -> None:
+    spec = GenerationSpec(9, constraint=Constraint("x", schema))
+    body, _ = Completions(Settings("m", usage_in_chunks=False, holds="json-schema")).ask([1], spec, "key")
+    told = body["response_format"]["json_schema"]
+    assert (told["name"], told["schema"]["type"], "strict" in told) == ("answer", "object", strict)
+
+
+def test_what_a_server_can_hold_to_is_said_or_guessed() -> None:
+    engines = [
+        OpenAIEngine("m", base_url="https://api.openai.com/v1"),
+        OpenAIEngine("m", base_url="http://localhost/v1"),
+    ]
+    assert [engine.caps.constraints for engine in engines] == [True, False]
+    assert OpenAIEngine("m", base_url="http://localhost/v1", holds="regex").caps.constraints
+    assert not OpenAIEngine("m", base_url="https://api.openai.com/v1", holds="nothing").caps.constraints
+    with pytest.raises(ConfigurationError, match="use regex, json-schema or nothing"):
+        OpenAIEngine("m", base_url="http://localhost/v1", holds="grammar")  # type: ignore[arg-type]

@@ -489,7 +489,9 @@ def test_it_keeps_the_promises_of_an_engine(check: Check, repeats: bool, tokens:
 def test_it_says_what_it_can_do() -> None:
     engine: Engine = ReplayEngine([pool_of("4")], card=THINKER)
     assert isinstance(engine, Engine)
-    assert engine.caps == replace(Capabilities(), streams=engine.caps.streams, probe_logprobs=-1)
+    assert engine.caps == replace(
+        Capabilities(), streams=engine.caps.streams, probe_logprobs=-1, scores=False
+    )
     assert engine.caps.streams > 10_000
     assert engine.card == THINKER
 

@@ -9,9 +9,22 @@ from dataclasses import dataclass
 import pytest
 
 from thinkctl import Budget, Controller, Problem, Run, engine_from
-from thinkctl.protocols import Strategy
-from thinkctl.stopping import Threshold
-from thinkctl.strategies import BestOfN, SelfCorrection
+from thinkctl.protocols import Engines, Strategy
+from thinkctl.stopping import AdaptiveConsistency, Threshold
+from thinkctl.strategies import (
+    DVTS,
+    REBASE,
+    UCT,
+    AdaptiveBranching,
+    BeamSearch,
+    BestOfN,
+    Cascade,
+    Portfolio,
+    SelfConsistency,
+    SelfCorrection,
+    Using,
+)
+from thinkctl.types import Finish, History, Sample, Verdict
 from thinkctl.verifiers import SqlExecution
 
 pytestmark = pytest.mark.engine
@@ -23,6 +36,18 @@ PROBLEM = Problem.model_validate(
     }
 )
 STRATEGIES: dict[str, Strategy] = {"best of 4": BestOfN(4), "self-correction": SelfCorrection(3)}
+QUESTION = (
+    "Tom has 3 boxes with 4 pens each, and gives 5 pens away. How many are left? Answer in three short steps."
+)
+SEARCHES: dict[str, Strategy] = {
+    "beam search": BeamSearch(8, 4, rounds=4, step_tokens=24, until="."),
+    "dvts": DVTS(8, 4, rounds=4, step_tokens=24, until="."),
+    "rebase": REBASE(6, rounds=4, step_tokens=24, until="."),
+    "uct": UCT(8, at_once=3),
+    "adaptive branching": AdaptiveBranching(8, models=("small", "large"), prices=(1.0, 3.0), at_once=3),
+    "cascade": Cascade(SelfConsistency(5), Using(SelfConsistency(3), "large"), AdaptiveConsistency(0.95)),
+    "portfolio": Portfolio((BestOfN(4), BeamSearch(4, 2, rounds=3, step_tokens=24), UCT(4)), at_once=4),
+}
 WALLS = [60, 200, 600]
 
 
@@ -31,6 +56,14 @@ class Found:
     run: Run
     counted: int
     running: int | None
+
+
+@dataclass(frozen=True)
+class Short:
+    """Score the shorter text higher: a verifier that needs no model and is never sure."""
+
+    async def judge(self, history: History, sample: Sample, engines: Engines) -> Verdict:
+        return Verdict(1 / (1 + len(sample.text) / 200), feedback="Be shorter.")
 
 
 @pytest.fixture(scope="module")
@@ -47,13 +80,23 @@ def found(tmp_path_factory: pytest.TempPathFactory) -> dict[tuple[str, int], Fou
         seen: dict[tuple[str, int], Found] = {}
         try:
             await engine.start()
-            for name, strategy in STRATEGIES.items():
-                controller = Controller(
-                    engine, strategy, policy=Threshold(1.0), verifier=SqlExecution(str(path))
+            tasks = [
+                (
+                    name,
+                    PROBLEM,
+                    Controller(engine, each, policy=Threshold(1.0), verifier=SqlExecution(str(path))),
                 )
+                for name, each in STRATEGIES.items()
+            ]
+            two = {"small": engine, "large": engine}  # the same one twice: what matters is whose bill it is
+            tasks += [
+                (name, Problem.of(QUESTION), Controller(two, each, verifier=Short()))
+                for name, each in SEARCHES.items()
+            ]
+            for name, problem, controller in tasks:
                 for wall in WALLS:
                     before = (await engine.counters()).generated_tokens or 0
-                    run = await controller.solve(PROBLEM, Budget(tokens=wall))
+                    run = await controller.solve(problem, Budget(tokens=wall))
                     after = await engine.counters()
                     seen[name, wall] = Found(run, (after.generated_tokens or 0) - before, after.running)
         finally:
@@ -63,7 +106,7 @@ def found(tmp_path_factory: pytest.TempPathFactory) -> dict[tuple[str, int], Fou
     return asyncio.run(gather())
 
 
-@pytest.mark.parametrize("name", STRATEGIES)
+@pytest.mark.parametrize("name", [*STRATEGIES, *SEARCHES])
 def test_no_budget_is_passed_and_the_bill_is_the_engine_s_count(found, name) -> None:
     for wall in WALLS:
         one = found[name, wall]
@@ -90,3 +133,46 @@ def test_a_correction_follows_a_failed_check_and_shows_what_it_said(found) -> No
             or len(after.request.messages) == 3
         )
     assert all(sample.verdict is None or not sample.verdict.passed for sample in run.samples[:-1])
+
+
+@pytest.mark.parametrize("name", ["beam search", "dvts", "rebase", "portfolio"])
+def test_steps_of_a_chain_go_on_token_exactly(found, name) -> None:
+    steps = 0
+    for wall in WALLS:
+        for sample in found[name, wall].run.samples:
+            if (index := sample.request.parent) is not None:
+                parent = found[name, wall].run.samples[index]
+                assert parent.finish is Finish.STEP
+                assert sample.prompt_ids == parent.prompt_ids
+                assert sample.token_ids[: len(parent.token_ids)] == parent.token_ids
+                steps += 1
+            if sample.request.until == "." and sample.finish is Finish.STEP:
+                own = (
+                    sample.text
+                    if index is None
+                    else sample.text[len(found[name, wall].run.samples[index].text) :]
+                )
+                assert "." in own or sample.usage.generated_tokens >= 24
+    assert steps > 0
+
+
+@pytest.mark.parametrize("name", SEARCHES)
+def test_a_search_that_the_wall_ended_has_an_answer_all_the_same(found, name) -> None:
+    assert all(found[name, wall].run.answer is not None for wall in WALLS)
+    assert found[name, 60].run.receipt.overshoot_tokens == 0
+
+
+@pytest.mark.parametrize("name", ["uct", "adaptive branching"])
+def test_a_revision_shows_the_answer_that_it_starts_from(found, name) -> None:
+    samples = found[name, 600].run.samples
+    for sample in samples:
+        if sample.request.tag:
+            assert sample.request.messages[-2].content == samples[int(sample.request.tag)].text
+            assert "Be shorter." in sample.request.messages[-1].content
+
+
+def test_each_model_of_a_cascade_has_its_own_lines_on_the_bill(found) -> None:
+    run = found["cascade", 600].run
+    for model in ("small", "large"):
+        used = sum(sample.usage.generated_tokens for sample in run.samples if sample.model == model)
+        assert sum(line.usage.generated_tokens for line in run.receipt.lines if line.model == model) == used

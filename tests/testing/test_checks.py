@@ -17,7 +17,7 @@ from thinkctl.protocols import Selector, StoppingPolicy, Strategy
 from thinkctl.selectors import Majority
 from thinkctl.testing import check_policy, check_selector, check_strategy, histories
 from thinkctl.testing.pure import no_world
-from thinkctl.types import Answer, Decision, History, ProbeRequest, Request, Sample
+from thinkctl.types import Answer, Decision, Finish, History, ProbeRequest, Request, Sample
 
 # -- parts that keep the rules ---------------------------------------------------------------------------------
 
@@ -247,6 +247,13 @@ def requests(**changes: Any) -> Callable[[History], list[Request]]:
     return lambda history: [replace(Request(history.problem.messages), **changes)]
 
 
+def on_with_another_model(history: History) -> list[Request]:
+    own = [sample for sample in history.samples if sample.request.model == "one" and sample.finished]
+    if not own:
+        return [Request(history.problem.messages, model="one")]
+    return [Request(history.problem.messages, model="other", parent=own[0].index)]
+
+
 @pytest.mark.parametrize(
     ("propose", "rule"),
     [
@@ -259,6 +266,9 @@ def requests(**changes: Any) -> Callable[[History], list[Request]]:
         (requests(parent=True), "parent=True"),
         (requests(reopen=True), "reopen needs a parent"),
         (requests(model=""), "names no model"),
+        (requests(until=3), "until=3 is not a text"),
+        (requests(tag=None), "tag=None is not a text"),
+        (on_with_another_model, "token ids mean something else"),
         (
             lambda history: [Request((), parent=history.in_flight[0].index)] if history.in_flight else [],
             "still in flight",
@@ -292,6 +302,24 @@ def test_a_strategy_is_followed_on_its_own_requests() -> None:
         check_strategy(a_strategy(propose))
 
 
+def test_a_strategy_that_asks_for_steps_gets_steps_and_ends_of_chains() -> None:
+    """It fails where a chain of its own has gone on and then ended."""
+
+    def propose(history: History) -> list[Request]:
+        own = [sample for sample in history.samples if sample.request.until == "!"]
+        ended = [
+            sample for sample in own if sample.request.parent is not None and sample.finish is Finish.STOP
+        ]
+        assert not ended, "a chain of steps ended"
+        if history.in_flight:
+            return []
+        going_on = [sample.index for sample in own if sample.finish is Finish.STEP]
+        return [Request(history.problem.messages, parent=max(going_on, default=None), until="!")]
+
+    with pytest.raises(AssertionError, match="a chain of steps ended"):
+        check_strategy(a_strategy(propose))
+
+
 # -- what they are made of -------------------------------------------------------------------------------------
 
 
@@ -299,7 +327,9 @@ def test_the_histories_are_the_same_every_time_and_cover_what_can_be() -> None:
     known = histories()
     assert known == histories()
     samples: list[Sample] = [sample for history in known.values() for sample in history.samples]
-    assert {sample.finish for sample in samples} >= {None, "stop", "length", "cut", "error"}
+    assert {sample.finish for sample in samples} >= {None, "stop", "length", "cut", "error", "step"}
+    assert len({sample.model for sample in samples}) > 1
+    assert any(sample.request.tag for sample in samples)
     assert any(history.walled and history.in_flight for history in known.values())
     assert any(sample.probes for sample in samples)
     assert any(sample.request.parent is not None for sample in samples)

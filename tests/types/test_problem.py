@@ -131,3 +131,19 @@ def test_a_request_asks_for_one_thinking_sample_of_the_first_model_unless_told()
     assert request.sampling == Sampling()
     with pytest.raises(dataclasses.FrozenInstanceError):
         request.think = False  # type: ignore[misc]
+
+
+def test_what_is_given_is_part_of_the_problem_and_of_its_id() -> None:
+    """Two puzzles with the same text and other numbers are two problems; without anything given nothing changes."""
+    one = Problem.model_validate({"messages": "Make 24.", "given": {"numbers": [4, 4, 6, 8], "target": 24}})
+    other = one.model_copy(update={"given": {"numbers": [1, 2, 3, 4], "target": 24}, "id": ""})
+    assert Problem.model_validate(one.model_dump(mode="json")) == one
+    assert Problem.model_validate(other.model_dump()).id != one.id
+    assert one.id != Problem.of("Make 24.").id == Problem.model_validate({"messages": "Make 24.", "given": {}}).id
+    assert hash(one) == hash(one.model_copy())
+
+
+@pytest.mark.parametrize("given", [{"f": print}, {"f": object()}, [1], {1: 2}, {"x": float("nan")}])
+def test_what_is_given_must_be_plain_json(given: object) -> None:
+    with pytest.raises(ValidationError, match="given"):
+        Problem.model_validate({"messages": "Q", "given": given})

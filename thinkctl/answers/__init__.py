@@ -9,7 +9,7 @@ computer algebra system, in processes that can be killed, compares what exact ru
 """
 
 from thinkctl.answers.equality import Equality, canonical, canonical_async, classes, equal, equal_async
-from thinkctl.answers.forms import FORMS, Form, form
+from thinkctl.answers.forms import FORMS, Form, form, form_of
 
 __all__ = [
     "FORMS",
@@ -21,4 +21,5 @@ __all__ = [
     "equal",
     "equal_async",
     "form",
+    "form_of",
 ]

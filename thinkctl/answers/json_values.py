@@ -7,12 +7,14 @@ import re
 from dataclasses import dataclass
 from typing import TypeAlias, final
 
+from pydantic import JsonValue
+
 from thinkctl.answers.characters import collapse
 from thinkctl.answers.fences import blocks
 from thinkctl.answers.keys import settle
 from thinkctl.answers.numerals import spelling
 
-__all__ = ["closes_json", "json_key", "last_json"]
+__all__ = ["closes_json", "json_key", "json_value", "last_json"]
 
 
 @final
@@ -107,6 +109,17 @@ def json_key(answer: str) -> str:
     case.
     """
     return settle(answer, _canonical, _LONGEST)
+
+
+def json_value(answer: str) -> JsonValue:
+    """Give the value of a JSON answer of at most 20 000 characters; ``None`` for what is none."""
+    if len(answer) > _LONGEST:
+        return None
+    try:
+        value: JsonValue = json.loads(answer, parse_constant=str, strict=False)
+    except (ValueError, RecursionError):
+        return None
+    return value
 
 
 def _canonical(text: str) -> str:

@@ -7,7 +7,7 @@ least one such reservation exists, so the run can always conclude.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Final, final
 
@@ -37,7 +37,8 @@ class Admission:
     ``usual`` is how many tokens a sample is expected to need as long as none has finished. ``wall`` is the
     currency that the last refusal was for, ``blocked_above`` whether a budget around this one was too small
     for it. ``answer_reserve`` is how many tokens are kept back for concluding: at most a quarter of what the
-    run could have when it began, be it a purse's or its share of a batch.
+    run could have when it began, be it a purse's or its share of a batch. ``memo`` is what verifiers keep for the
+    length of the run.
     """
 
     ledger: Ledger
@@ -47,6 +48,7 @@ class Admission:
     wall: StopReason | None = None
     answered: bool = False
     blocked_above: bool = False
+    memo: dict[object, object] = field(default_factory=dict[object, object])
     _spare: Grant | None = None
     _admitted: int = 0
     _carriers: int = 0

@@ -98,7 +98,7 @@ class Controller:
             usual_tokens=usual_tokens,
             shadows=tuple(shadows),
             verifier_prices=prices if isinstance(prices, Mapping) else {},
-            needs=check_needs((strategy, *_given(policy), *shadows), engines, verifier),
+            needs=check_needs((strategy, *_given(policy), *_given(verifier), *shadows), engines, verifier),
         )
         self._prices = tuple(
             ModelPrices(name, each) for name, each in self._setup.prices.items() if each is not None
@@ -205,7 +205,7 @@ class Controller:
             for engine in self._setup.engines.values():
                 await engine.start()
             setup = self._setup  # what an engine gives may be known only now
-            parts = (setup.strategy, *_given(setup.policy), *setup.shadows)
+            parts = (setup.strategy, *_given(setup.policy), *_given(setup.verifier), *setup.shadows)
             check_needs(parts, setup.engines, setup.verifier)
             clock = asyncio.get_running_loop().time
             limits = budget or _NO_LIMITS
@@ -266,8 +266,8 @@ class Controller:
             )
 
 
-def _given(policy: StoppingPolicy | None) -> tuple[StoppingPolicy, ...]:
-    return () if policy is None else (policy,)
+def _given(part: object | None) -> tuple[object, ...]:
+    return () if part is None else (part,)
 
 
 async def _aborted(tasks: Sequence[asyncio.Task[Run]]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from enum import Enum, auto
 from typing import Any, final
 
@@ -48,6 +49,10 @@ class Growing:
         self.cut_by_policy = False
         self.forcing = False
         self.squeezed = False
+        self.ended_thought = False
+        """Whether it ended its thought itself, and the answer alone is asked for by force, since it has a type."""
+        self.more_answer = 0
+        """Tokens that its answer may have beyond the reserve."""
         self.stream: Stream | None = None
         self.judging: asyncio.Future[Any] | None = None
         self.carry: Grant | None = None
@@ -99,6 +104,32 @@ class Growing:
         if self.said.concluded_at is not None:
             return False
         return self.thinking or self.form.extract(self.said.answer_text(ended=False), complete=False) is None
+
+    @property
+    def unanswered(self) -> bool:
+        """Whether an answer of a type is wanted, and it has ended by itself, or ended its thought, without one."""
+        if not self.form.typed or self.said.concluded_at is not None:
+            return False
+        return self.form.extract(self.said.answer_text(ended=True), complete=True) is None
+
+    @property
+    def off_type(self) -> bool:
+        """Whether it was held to the type of the answer, has ended, and has said something else."""
+        answer = self.said.answer_text(ended=True)
+        return self.form.typed and self.form.extract(answer, complete=True) is None
+
+    @property
+    def thought_over(self) -> bool:
+        """Whether it has just said the mark that ends its thought, and its answer has a type."""
+        if not self.form.typed or self.said.concluded_at is not None or not self.said.marked:
+            return False
+        self.said.refresh()
+        return bool(self.said.answer_at)
+
+    @property
+    def forced_to_answer(self) -> bool:
+        """Whether its answer was asked for before it had ended its thought itself."""
+        return self.said.concluded_at is not None and not self.ended_thought
 
     @property
     def step_complete(self) -> bool:
@@ -192,12 +223,16 @@ class Growing:
     def _extract(self) -> Answer | None:
         if self.finish is Finish.ERROR or (self.finish is Finish.CUT and self.cut_by_policy):
             return None
+        if self.verdict is not None and (self.verdict.void or self.verdict.answer is not None):
+            return None if self.verdict.answer is None else replace(self.verdict.answer, sample=self.index)
         complete = self.finish is Finish.STOP
         found = self.form.extract(self.said.answer_text(ended=complete), complete=complete or self.answered)
+        if found is None and self.finish is Finish.LENGTH:
+            found = self.form.completed(self.said.said_since_cue())
         if found is None:
             return None
         key = self.keys.get(found) or self.form.key(found)
-        return Answer(found, key, self.index, self.said.concluded_at is not None)
+        return Answer(found, key, self.index, self.forced_to_answer)
 
     def pardon(self) -> bool:
         """Let a sample that was cut vote after all, with an answer that it had stated; ``False`` if it had none."""
@@ -209,12 +244,17 @@ class Growing:
 
     def salvage(self) -> bool:
         """Take what a conclusion that was broken off has said for the answer; ``False`` if that is none."""
-        said = self.said.said_since_cue().strip().partition("\n")[0].strip()
-        found = self.form.extract(self.form.cue + said, complete=True) if said else None
-        if self.answer is not None or found is None:
+        said = self.said.said_since_cue()
+        if self.form.typed:
+            found = self.form.completed(said)
+        else:
+            line = said.strip().partition("\n")[0].strip()
+            found = self.form.extract(self.form.cue + line, complete=True) if line else None
+        void = self.verdict is not None and self.verdict.void
+        if self.answer is not None or found is None or void:
             return False
         self._snapshot = None
-        self.answer = Answer(found, self.form.key(found), self.index, concluded=True)
+        self.answer = Answer(found, self.form.key(found), self.index, self.forced_to_answer)
         return True
 
     def snapshot(self, lag: int = 0) -> Sample:

@@ -133,7 +133,10 @@ class Launcher:
     def _admit(self, sample: Growing, most: int) -> bool:
         closing = len(self.pump.closing(sample))
         self._check_context(sample, closing)
-        longest = self.admission.longest(sample, closing)
+        at_once = (
+            sample.form.typed and not sample.request.think
+        )  # what a zero-shot sample says is its answer alone
+        longest = 0 if at_once else self.admission.longest(sample, closing)
         grant = None
         if longest >= 1:
             grant = self.admission.admit(sample, min(most, longest), closing)

@@ -12,7 +12,7 @@ from collections.abc import Callable, Coroutine
 from dataclasses import replace
 from typing import Any, Final, final
 
-from thinkctl.answers import form
+from thinkctl.answers import form_of
 from thinkctl.controller.admission import Admission
 from thinkctl.controller.allotment import Share
 from thinkctl.controller.growing import Growing, Order
@@ -92,7 +92,7 @@ class Loop:
         )
         self._launcher = Launcher(
             setup=setup,
-            form=form(problem.form),
+            form=form_of(problem),
             admission=self._admission,
             pump=self._pump,
             samples=self._samples,

@@ -50,6 +50,11 @@ class MeteredEngine:
         """The model's tokenizer."""
         return self._engine.tokenizer
 
+    @property
+    def memo(self) -> dict[object, object]:
+        """What a verifier keeps from one sample of this run for the next; gone with the run."""
+        return self._admission.memo
+
     async def start(self) -> None:
         """Do nothing: the run started the engine."""
 

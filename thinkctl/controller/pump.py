@@ -18,6 +18,7 @@ from thinkctl.pricing import price
 from thinkctl.protocols import Engine, Stream, Verifier
 from thinkctl.types import (
     Answer,
+    Constraint,
     Finish,
     GenerationSpec,
     History,
@@ -35,6 +36,10 @@ from thinkctl.types import (
 __all__ = ["Pump"]
 
 _GREEDY: Final = Sampling(temperature=0)
+_LONGEST_ANSWER: Final = 512
+"""Tokens of an answer that has a type, where there is room and nobody said how many."""
+_SHARE: Final = 2
+"""Of what is free, an answer may have one part in this many."""
 
 
 @final
@@ -75,12 +80,14 @@ class Pump:
             granted, before = grant.need.tokens, sample.said.length
             finish = await self._generate(sample, grant, Role.SAMPLE)
             delivered = sample.said.length - before
-            if finish in {Finish.ERROR, Finish.STEP}:
+            if finish is Finish.ERROR or finish is Finish.STEP:
                 return finish
             if sample.order is Order.CUT:
                 return finish if finish is Finish.STOP else Finish.CUT
             if sample.said.concluded_at is not None:  # it was made to conclude while it ran
                 return await self._answer(sample, finish)
+            if finish is Finish.STOP and sample.unanswered:  # its answer has a type: ask for it in that type
+                return await self._ask_for_answer(sample)
             ended_early = finish is Finish.LENGTH and delivered < granted
             if sample.order is Order.CONCLUDE or ended_early or self._at_its_limit(sample, finish):
                 return await self.conclude(sample) if sample.undecided else finish or Finish.CUT
@@ -137,6 +144,9 @@ class Pump:
                 if finish is not Finish.STOP and sample.step_complete:
                     finish = Finish.STEP
                     break
+                if sample.thought_over:
+                    finish = Finish.STOP
+                    break
                 self.news(sample, False)
         except RequestFailed as error:
             sample.error = str(error)
@@ -152,7 +162,8 @@ class Pump:
         return finish
 
     def _said_enough(self, sample: Growing) -> bool:
-        return sample.answered or sample.said.tokens_since_cue() >= self.admission.answer_reserve
+        most = self.admission.answer_reserve + sample.more_answer
+        return sample.answered or sample.said.tokens_since_cue() >= most
 
     def _spec(self, sample: Growing, grant: Grant) -> GenerationSpec:
         sampling = sample.request.sampling
@@ -167,7 +178,24 @@ class Pump:
             logprobs=sampling.logprobs,
             thinking_tokens=self._thought_left(sample),
             attempts=self.admission.attempts,
+            stop_token_ids=self._end_of_thought(sample),
+            constraint=self._constraint(sample) if sample.said.concluded_at is not None else None,
         )
+
+    @staticmethod
+    def _constraint(sample: Growing) -> Constraint | None:
+        """Return what its answer is held to. Where an engine cannot, the answer is checked when it is there."""
+        return sample.form.constraint if sample.engine.caps.constraints else None
+
+    @staticmethod
+    def _end_of_thought(sample: Growing) -> tuple[int, ...]:
+        """Return the token at which a thought is over, if another stream is going to give the answer."""
+        marks = sample.engine.card.thinking
+        wanted = sample.form.typed and sample.said.marked and sample.thinking
+        if marks is None or not wanted or not sample.engine.caps.token_prompts:
+            return ()
+        end = sample.tokenizer.encode(marks.end)
+        return tuple(end) if len(end) == 1 else ()
 
     @staticmethod
     def _thought_left(sample: Growing) -> int | None:
@@ -186,7 +214,8 @@ class Pump:
     def closing_text(sample: Growing) -> str:
         """Return the text that closes a thought and asks for the answer."""
         card = sample.engine.card
-        mark = card.thinking.end if card.thinking is not None and sample.request.think else ""
+        over = sample.form.typed and not sample.thinking
+        mark = card.thinking.end if card.thinking is not None and sample.request.think and not over else ""
         return mark + card.answer_cue + sample.form.cue
 
     async def steer(self, sample: Growing, *, hurry: bool = False) -> None:
@@ -202,7 +231,8 @@ class Pump:
         if stream is None:  # between two streams: it sees the order before the next
             self.wake()
             return
-        if not hurry and 0 < len(closing) <= sample.engine.caps.force:
+        # a stream that runs cannot be held to a type from here on
+        if not hurry and not sample.form.typed and 0 < len(closing) <= sample.engine.caps.force:
             sample.forcing = True
             if await stream.force(closing):
                 return
@@ -215,6 +245,7 @@ class Pump:
             return Finish.CUT
         if sample.said.concluded_at is not None:  # a conclusion that was broken off goes on
             return await self._answer(sample, Finish.LENGTH)
+        sample.more_answer = self._more_of_answer(sample)
         room, closing = self.answer_room(sample), self.closing(sample)
         grant = self.admission.for_conclusion(sample, room, len(closing)) if room >= 1 else None
         if grant is None:
@@ -222,11 +253,19 @@ class Pump:
         sample.close_thought(closing)
         return await self._conclusion(sample, grant)
 
+    async def _ask_for_answer(self, sample: Growing) -> Finish:
+        """Ask for the answer of a sample that has ended its turn, or its thought, and has not stated it in its type."""
+        sample.ended_thought = True
+        finish = await self.conclude(sample)
+        return finish if sample.said.concluded_at is not None or sample.order is Order.CUT else Finish.STOP
+
     async def _answer(self, sample: Growing, finish: Finish | None) -> Finish:
         """Go on with a forced conclusion until the answer is complete or its reserve is used up."""
         if finish is None or finish is Finish.LENGTH:
             left = self.answer_room(sample)
-            grant = None if left < 1 or sample.answered else self.admission.for_conclusion(sample, left)
+            # an answer of a type cannot go on in another stream, which would begin its grammar again
+            whole = sample.answered or (sample.form.typed and sample.said.tokens_since_cue() > 0)
+            grant = None if left < 1 or whole else self.admission.for_conclusion(sample, left)
             if grant is not None:
                 return await self._conclusion(sample, grant)
         if sample.order is Order.CUT and finish is not Finish.STOP:
@@ -242,11 +281,32 @@ class Pump:
             self.wake()
         if sample.order is Order.CUT and finish is not Finish.STOP:
             return Finish.CUT
+        if finish is Finish.STOP and sample.off_type:
+            sample.error = "what it said is not of the type of the answer"
         return finish or Finish.CUT
+
+    def _more_of_answer(self, sample: Growing) -> int:
+        """Return how many tokens beside the reserve an answer of a type may have: of what is free, its part.
+
+        Its length follows from its type, and nothing of it is thrown away. Who says with ``Budget.answer_tokens``
+        how long an answer may be gets just that, and so does one with a deadline that would not be met.
+        """
+        ledger = self.admission.ledger
+        if (
+            not sample.form.typed
+            or ledger.budget.answer_tokens is not None
+            or not self.admission.answer_reserve
+        ):
+            return 0
+        free = ledger.left(fair=True).tokens
+        part = _LONGEST_ANSWER if free is None else free // (_SHARE * max(1, self.in_flight()))
+        more = min(part, _LONGEST_ANSWER - self.admission.answer_reserve)
+        end = asyncio.get_running_loop().time() + self.rates.conclusion_seconds(_LONGEST_ANSWER)
+        return max(0, more) if ledger.deadline is None or end < ledger.deadline else 0
 
     def answer_room(self, sample: Growing) -> int:
         """Return how many tokens the (rest of the) conclusion of a sample may have."""
-        room = self.admission.answer_reserve - sample.said.tokens_since_cue()
+        room = self.admission.answer_reserve + sample.more_answer - sample.said.tokens_since_cue()
         context = sample.engine.card.context
         if context is None:
             return room
@@ -339,6 +399,8 @@ class Pump:
             top_k=0,
             min_p=0.0,
             seed=None,
+            stop_token_ids=(),
+            constraint=None if ask.text else self._constraint(sample),
         )
         token_ids: list[int] = []
         logprobs: list[TokenLogprob] = []

@@ -78,6 +78,11 @@ class Transcript:
         """Tokens after the prompt."""
         return len(self._ids)
 
+    @property
+    def marked(self) -> bool:
+        """Whether its thought ends at a mark."""
+        return self._marks is not None
+
     def inherit(self, token_ids: tuple[int, ...], forced: tuple[int, ...], *, reopen: bool) -> None:
         """Begin with a parent's tokens and a forced text. Reopened, an answer among them is not its own."""
         self.append(token_ids, Origin.INHERITED)
@@ -144,7 +149,7 @@ class Transcript:
         """
         token_ids = self.kept_ids()
         if self.concluded_at is not None:
-            return token_ids[: self.concluded_at]
+            token_ids = token_ids[: self.concluded_at]
         if self._marks is None or self.answer_at is None:
             return token_ids
         end = min(self.answer_at, len(token_ids))

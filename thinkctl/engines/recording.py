@@ -71,9 +71,10 @@ class _RunReader:
     """Makes the tapes of one run."""
 
     def __init__(self, recording: Recording, card: ModelCard, run: Run) -> None:
-        from thinkctl.answers import FORMS
+        from thinkctl.answers import FORMS, form_of
 
-        form = FORMS.get(run.history.problem.form)
+        problem = run.history.problem
+        form = form_of(problem) if problem.answer_type is not None else FORMS.get(problem.form)
         self._recording = recording
         self._card = card
         self._run = run
@@ -128,6 +129,7 @@ class _RunReader:
         self._know_thought(tape, sample)
         self._know_end(tape, sample)
         self._know_forced(tape, sample)
+        self._know_step(tape, sample)
         chat = self._chat(sample) if parent is None or parent.chat is None else parent.chat
         self._recording.add(tape, chat, before)
         for probe in sample.probes:
@@ -213,6 +215,17 @@ class _RunReader:
                 tape.know(start, char)
                 tape.know(stop, char + len(closing))
                 self._recording.vocabulary.add_text(closing, stop - start)
+
+    @staticmethod
+    def _know_step(tape: Tape, sample: Sample) -> None:
+        """A step was complete with its text; what came after that came together with it."""
+        until = sample.request.until
+        if sample.finish is not Finish.STEP or not until:
+            return
+        begin = tape.cut(tape.lead)
+        begin += len(tape.text[begin:]) - len(tape.text[begin:].lstrip())
+        at = tape.text.find(until, begin)
+        tape.complete_at = None if at < 0 else at + len(until)
 
     def _know_thought(self, tape: Tape, sample: Sample) -> None:
         """The thought ends after so many tokens and so many characters; cut there, so that it does so again."""

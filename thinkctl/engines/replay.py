@@ -85,6 +85,7 @@ class ReplayEngine:
             logprobs=_logprobs_of(self._recording.tapes),
             probe_logprobs=_logprobs_of(self._recording.probes),
             streams=_STREAMS,
+            scores=False,
         )
         self._pace: Final = pace
         self._batch: Final = tokens_per_delta or (1 if pace else _BATCH)
@@ -219,7 +220,7 @@ class _Playback:
         until = tape.until(place)
         if place == until and not (tape.tokens == tape.lead and tape.ends_at(place)):
             return await self._go_beyond(tape, place)
-        stop = min(place + self._engine._batch, until, start + self._spec.max_tokens)
+        stop = min(tape.burst(min(place + self._engine._batch, until)), until, start + self._spec.max_tokens)
         named = {token - tape.first + 1 for token in self._spec.stop_token_ids}
         stop = min([stop, *(end for end in named if end > place)])
         await self._wait_until(self._begin() + (stop - start) * tape.seconds_per_token)

@@ -80,7 +80,7 @@ class Tape(Strip):
     ``entry`` is what comes before what it says: inherited tokens and the ``lead`` tokens of a forced text.
     ``closings`` are stretches that were forced later; the turn had ``ended`` before the first. ``whole`` is the
     sample's text with what it inherited, which is ``skipped`` characters long. ``seconds_per_token`` is how
-    fast its own tokens came.
+    fast its own tokens came. A step is ``complete_at`` so many characters: its tokens from there on come at once.
     """
 
     name: str = ""
@@ -98,10 +98,15 @@ class Tape(Strip):
     error: str = ""
     seconds_per_token: float = 0.0
     estimated: bool = False
+    complete_at: int | None = None
 
     def until(self, place: int) -> int:
         """Return up to which token the model itself goes on from ``place``."""
         return next((start for start, _ in self.closings if start >= place), self.tokens)
+
+    def burst(self, stop: int) -> int:
+        """Return up to which token a delta goes that was to go up to ``stop``."""
+        return self.tokens if self.complete_at is not None and self.cut(stop) >= self.complete_at else stop
 
     def ends_at(self, place: int) -> Finish | None:
         """Return how the model ended at a token where it goes no further, if it did."""

@@ -7,7 +7,7 @@ from dataclasses import replace
 from types import EllipsisType
 from typing import Final
 
-from thinkctl.answers import form
+from thinkctl.answers import form_of
 from thinkctl.testing.script import spread
 from thinkctl.testing.tokens import ScriptedTokenizer
 from thinkctl.types import (
@@ -149,7 +149,7 @@ def history_of(
 
 
 def _answer(text: str, problem: Problem, index: int, concluded: bool) -> Answer:
-    return Answer(text, form(problem.form).key(text), index, concluded)
+    return Answer(text, form_of(problem).key(text), index, concluded)
 
 
 def _segment(token_ids: list[int], origin: Origin, logprobs: Logprobs | None) -> Segment:

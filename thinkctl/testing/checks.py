@@ -11,6 +11,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from decimal import Decimal
+from types import EllipsisType
 from typing import Any, Final, TypeVar
 
 from thinkctl import registry
@@ -44,6 +45,8 @@ T = TypeVar("T")
 _MANY: Final = 200
 _ROUNDS: Final = 16
 """A strategy is followed for so many rounds of its own requests."""
+_STEPS: Final = 4
+"""One in so many steps that a strategy asks for ends its chain."""
 _VOTES_AHEAD: Final = 8
 """A policy's ``more`` is believed beyond so many votes."""
 _NEW: Final = "97"
@@ -81,6 +84,8 @@ def histories() -> Mapping[str, History]:
         "concluded": history_of(sample_of("4", concluded=True), "5", ...),
         "probed": history_of("4", _probed(sample_of(..., index=1, logprobs=-0.2))),
         "continued": _continued(),
+        "steps of chains": _steps(),
+        "several models and parts": _tagged(),
         "walled with a gap": history_of("4", ..., "5", "5", walled=True),
         "walled with nothing finished": history_of(..., ..., walled=True),
         "walled without answers": history_of(None, sample_of(None, finish=Finish.CUT), walled=True),
@@ -135,7 +140,8 @@ def check_policy(policy: StoppingPolicy) -> None:
 def check_strategy(strategy: Strategy) -> None:
     """Check that a strategy is a pure, total part whose requests are well-formed, and check its selector.
 
-    It is asked on histories of others and on those that its own requests lead to.
+    It is asked on histories of others and on those that its own requests lead to, with steps that end as steps where
+    it asks for steps.
     """
     assert isinstance(strategy, Strategy), f"{strategy!r} has no method propose or no selector"
     _check_part(strategy, "strategies")
@@ -264,6 +270,10 @@ def _check_request(request: Request, history: History, where: str) -> None:
     assert isinstance(request.sampling, Sampling), f"{where}: sampling={request.sampling!r} is no Sampling"
     assert isinstance(request.extend, str), f"{where}: extend={request.extend!r} is not a text"
     assert request.model is None or request.model, f"{where}: model='' names no model; None is the first"
+    assert request.until is None or isinstance(request.until, str), (
+        f"{where}: until={request.until!r} is not a text; None asks for a whole sample"
+    )
+    assert isinstance(request.tag, str), f"{where}: tag={request.tag!r} is not a text"
     parent = request.parent
     if parent is None:
         assert messages, f"{where}: a request without a parent needs messages"
@@ -284,12 +294,33 @@ def _follow(strategy: Strategy, answers: Sequence[str | None]) -> None:
         if not requests and not history.in_flight:
             return
         for request in requests:
-            begun = replace(sample_of(..., index=history.bought), request=request)
+            _check_model(request, history, where)
+            begun = replace(sample_of(..., index=history.bought), request=request, model=_model(request))
             history = history.received(begun)
         oldest = history.in_flight[0]
-        done = sample_of(answers[step % len(answers)], index=oldest.index, logprobs=-0.1, score=0.5)
-        done = _inherit(replace(done, request=oldest.request), history)
+        goes_on = oldest.request.until is not None and step % _STEPS > 0
+        done = sample_of(
+            None if goes_on else answers[step % len(answers)],
+            index=oldest.index,
+            logprobs=-0.1,
+            score=(0.5, 0.75, 0.25)[step % 3],
+            finish=Finish.STEP if goes_on else Finish.STOP,
+        )
+        done = _inherit(replace(done, request=oldest.request, model=oldest.model), history)
         history = replace(history.received(done), elapsed=history.elapsed + 1)
+
+
+def _check_model(request: Request, history: History, where: str) -> None:
+    if request.parent is not None:
+        parent = history.samples[request.parent]
+        assert parent.model == _model(request), (
+            f"{where}: parent={request.parent} is of model {parent.model!r} and goes on with {_model(request)!r}; "
+            "token ids mean something else to another model"
+        )
+
+
+def _model(request: Request) -> str:
+    return request.model or "scripted"
 
 
 def _inherit(sample: Sample, history: History) -> Sample:
@@ -322,6 +353,34 @@ def _continued() -> History:
     first = history_of("4")
     child = sample_of("5", index=1, parent=0)
     return first.received(_inherit(child, first))
+
+
+def _steps() -> History:
+    """Return two chains of steps, one complete, one that goes on, and a third whose step is in flight."""
+    history = history_of()
+    told_of: list[tuple[str | EllipsisType | None, int | None, float | None]] = [
+        (None, None, 0.7),
+        (None, None, 0.2),
+        ("4", 0, 0.8),
+        (None, 1, 0.3),
+        (..., 3, None),
+    ]
+    for index, (answer, parent, score) in enumerate(told_of):
+        told = sample_of(answer, index=index, parent=parent, score=score)
+        request = replace(told.request, until="\n\n")
+        finish = None if answer is ... else Finish.STOP if answer else Finish.STEP
+        history = history.received(_inherit(replace(told, request=request, finish=finish), history))
+    return history
+
+
+def _tagged() -> History:
+    """Return samples that two parts of a composed strategy asked two models for; one of them is in flight."""
+    told = [("0", ""), ("1", "large"), ("0/2", ""), ("1/0", "large"), ("0", "")]
+    answered = history_of("4", "5", ..., "5", "4", scores=[0.5, 0.5, None, 0.5, 0.5])
+    for sample, (tag, model) in zip(answered.samples, told, strict=True):
+        request = replace(sample.request, tag=tag, model=model or None)
+        answered = answered.received(replace(sample, request=request, model=model or sample.model))
+    return answered
 
 
 def _choice() -> Problem:

@@ -23,6 +23,8 @@ Ready = list[tuple[selectors.SelectorKey, int]]
 
 _PATIENCE: Final = 1.0
 """Real seconds to wait for a thread that may wake the loop, before the clock goes on without it."""
+_LONG_PATIENCE: Final = 60.0
+"""The same for a job that the loop has given to an executor, where there is no timer to go on to."""
 
 
 class Deadlock(AssertionError):
@@ -95,8 +97,10 @@ class VirtualLoop(asyncio.SelectorEventLoop):
 
     def _real_seconds(self) -> float:
         """Return how long a thread should be waited for."""
-        threads = self._jobs > 0 or (self._next() == math.inf and threading.active_count() > 1)
-        return _PATIENCE if threads else 0.0
+        no_timer = self._next() == math.inf
+        if self._jobs > 0 and no_timer:
+            return _LONG_PATIENCE
+        return _PATIENCE if self._jobs > 0 or (no_timer and threading.active_count() > 1) else 0.0
 
     def _jump(self) -> None:
         """Set the clock to the next timer."""

@@ -40,7 +40,8 @@ class ScriptedEngine:
     ``waste`` tokens are decoded but not delivered when a running stream is closed, within its grant;
     ``force`` is the longest text that can be forced in flight; ``block`` is the block of a prefix cache;
     beyond ``streams`` at once, streams queue by priority. ``scores`` gives the log-probability of a token's
-    text after a prompt's text (default: all are equally likely).
+    text after a prompt's text (default: all are equally likely). With ``constraints`` it takes what an answer is
+    to be held to, as ``log`` shows, and plays its script nevertheless.
     """
 
     def __init__(
@@ -55,6 +56,7 @@ class ScriptedEngine:
         block: int = 0,
         streams: int = 64,
         scores: Callable[[str, str], float] | None = None,
+        constraints: bool = True,
     ) -> None:
         if isinstance(scripts, str):
             raise ConfigurationError(f"scripts={scripts!r} is one text; give a list of them")
@@ -65,7 +67,12 @@ class ScriptedEngine:
             update={name: value for name, value in told.items() if value is not None}
         )
         self._caps = Capabilities(
-            overshoot=waste, force=force, logprobs=MOST_LOGPROBS, streams=streams, block=block
+            overshoot=waste,
+            force=force,
+            logprobs=MOST_LOGPROBS,
+            streams=streams,
+            block=block,
+            constraints=constraints,
         )
         marks = self._card.thinking
         self._tokenizer = ScriptedTokenizer((marks.start, marks.end) if marks else ())

@@ -4,10 +4,11 @@ What users write or what crosses a file or a wire is a frozen pydantic model (un
 lives on the hot path is a frozen dataclass with slots.
 """
 
+from thinkctl.types.answer_type import AnswerType
 from thinkctl.types.budget import DEFAULT_ANSWER_TOKENS, Budget
 from thinkctl.types.card import Dimensions, ModelCard, Prices, ThinkingMarks
 from thinkctl.types.decision import Decision, Needs, ProbeRequest, needs_of
-from thinkctl.types.engine import Capabilities, Delta, Finish, GenerationSpec, TokenLogprob
+from thinkctl.types.engine import Capabilities, Constraint, Delta, Finish, GenerationSpec, TokenLogprob
 from thinkctl.types.history import History
 from thinkctl.types.problem import Message, Problem, Request, Sampling
 from thinkctl.types.run import (
@@ -33,8 +34,10 @@ __all__ = [
     "DEFAULT_ANSWER_TOKENS",
     "Answer",
     "AnswerImproved",
+    "AnswerType",
     "Budget",
     "Capabilities",
+    "Constraint",
     "Decided",
     "Decision",
     "Delta",

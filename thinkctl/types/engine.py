@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-__all__ = ["Capabilities", "Delta", "Finish", "GenerationSpec", "TokenLogprob"]
+__all__ = ["Capabilities", "Constraint", "Delta", "Finish", "GenerationSpec", "TokenLogprob"]
 
 
 class Finish(StrEnum):
@@ -33,7 +33,7 @@ class Capabilities:
     none at all); ``probe_logprobs`` those of a probe's tokens where that differs. ``seeds``: a request may
     carry its own seed. ``streams``: how many streams run at once without queueing. ``block``: tokens per block
     of the prefix cache (0: no cache). ``counters``: it can tell what it computed. ``constraints``: it can hold
-    the answer to a grammar.
+    the answer to a grammar. ``scores``: it gives the log-probabilities of chosen next tokens (``Engine.score``).
     """
 
     token_prompts: bool = True
@@ -46,6 +46,19 @@ class Capabilities:
     counters: bool = True
     constraints: bool = False
     probe_logprobs: int | None = None
+    scores: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Constraint:
+    """What all of the generated text must be: ``regex`` matches it as a whole, without look-around or back-references.
+
+    ``json_schema`` says of it the same, as a JSON schema's text, for servers that take nothing else; it is empty
+    where the text is no JSON.
+    """
+
+    regex: str
+    json_schema: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +69,7 @@ class GenerationSpec:
     model's own end of turn (which ``ignore_end`` switches off). ``priority``: lower is earlier, where the
     engine can. ``thinking_tokens`` is a hint how long the thought may get: an engine that can end it there saves
     a request, none is trusted to. ``attempts`` bounds how often the request is sent (``None``: as the engine
-    likes).
+    likes). ``constraint`` holds all that is generated to a grammar, where the engine's ``caps.constraints`` say so.
     """
 
     max_tokens: int
@@ -71,6 +84,7 @@ class GenerationSpec:
     priority: int = 0
     thinking_tokens: int | None = None
     attempts: int | None = None
+    constraint: Constraint | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -48,6 +48,11 @@ class Answer:
 class Verdict:
     """How good a verifier finds a sample: ``score`` in [0, 1], ``passed`` if it is a check, feedback.
 
+    ``answer`` is what running the sample's answer gave, where the verifier runs it: it takes the answer's place, in
+    its text and in its key. ``void`` says that running it gave none: the sample abstains. ``marks`` are names of what
+    the sample was found to fulfil or to give (tests passed, the rows of a query), in a fixed order: selectors that
+    look for agreement compare them as a whole.
+
     ``usage`` is what a model of the verifier's own, called ``model``, used for it. What was generated through the
     metered engines is on the bill already and is not repeated here.
     """
@@ -57,6 +62,9 @@ class Verdict:
     feedback: str = ""
     usage: Usage = Usage()
     model: str = ""
+    answer: Answer | None = None
+    void: bool = False
+    marks: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

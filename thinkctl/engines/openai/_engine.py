@@ -21,7 +21,7 @@ from thinkctl.engines.openai._guard import guard
 from thinkctl.engines.openai._metrics import counters_from
 from thinkctl.engines.openai._pieces import PieceTokenizer
 from thinkctl.engines.openai._reading import items, mapping
-from thinkctl.engines.openai._routes import Chat, Completions, Continuation, Generate, Route, Settings
+from thinkctl.engines.openai._routes import Chat, Completions, Continuation, Generate, Holds, Route, Settings
 from thinkctl.engines.openai._stream import ServerStream
 from thinkctl.engines.tokenizer import FolderTokenizer
 from thinkctl.errors import ConfigurationError, ContextExceeded, EngineUnavailable, RequestFailed
@@ -68,6 +68,9 @@ class OpenAIEngine(LiveEngine):
         effort: ``reasoning_effort`` of every request over chat: a hint to the model, no limit.
         native_thinking: Send the thinking cap along as vLLM's ``thinking_token_budget``. It saves a request where
             it works; whether it did is counted, and what it let pass is closed as without it.
+        holds: What the server can hold an answer to: ``regex`` (vLLM), ``json-schema`` (``response_format``, objects
+            alone), ``nothing``. Default: ``regex`` with vLLM, ``json-schema`` with SGLang and OpenAI's own, else
+            ``nothing``. Every answer of a type is checked whatever it is.
         omit: Fields that this server refuses, such as ``temperature``.
         extra: Further fields for every request's body.
     """
@@ -87,11 +90,14 @@ class OpenAIEngine(LiveEngine):
         streams: int = 64,
         effort: str | None = None,
         native_thinking: bool = False,
+        holds: Holds | Literal["nothing"] | None = None,
         omit: Collection[str] = (),
         extra: Mapping[str, Any] | None = None,
     ) -> None:
         if route not in _ROUTES:
             raise ConfigurationError(f"route={route!r} is not known; use one of {', '.join(_ROUTES)}")
+        if holds not in {None, "regex", "json-schema", "nothing"}:
+            raise ConfigurationError(f"holds={holds!r} is not known; use regex, json-schema or nothing")
         if attempts < 1:
             raise ConfigurationError(f"attempts={attempts}; a request is sent at least once")
         self._url = base_url or os.environ.get("OPENAI_BASE_URL") or "https://api.openai.com/v1"
@@ -113,6 +119,7 @@ class OpenAIEngine(LiveEngine):
         self._streams = streams
         self._effort = effort
         self._native_thinking = native_thinking
+        self._holds: Holds | Literal["nothing"] | None = holds
         self._omit = frozenset(omit)
         self._extra = dict(extra or {})
         self._clients: WeakKeyDictionary[asyncio.AbstractEventLoop, openai.AsyncOpenAI] = WeakKeyDictionary()
@@ -160,7 +167,18 @@ class OpenAIEngine(LiveEngine):
             logprobs=self._logprobs(exact=exact),
             streams=self._streams,
             counters=self._counts,
+            constraints=self._can_hold() is not None,
+            scores=False,
         )
+
+    def _can_hold(self) -> Holds | None:
+        if self._holds == "nothing":
+            return None
+        if self._holds is not None:
+            return self._holds
+        if self._owner == _VLLM:
+            return "regex"
+        return "json-schema" if self._owner in _RUNNING_COUNTS or "openai.com" in self._root else None
 
     def _logprobs(self, *, exact: bool) -> int:
         """Return how many alternatives it gives; as long as nothing is known of a server, the most."""
@@ -314,6 +332,7 @@ class OpenAIEngine(LiveEngine):
             omit=self._omit,
             extra=self._extra,
             native_thinking=self._native_thinking,
+            holds=self._can_hold(),
         )
         self._card = self._make_card(model, about)
         self._counts = await self._has_metrics()

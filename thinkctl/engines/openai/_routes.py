@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -10,12 +11,15 @@ from typing import Any, Final, Literal, final
 from thinkctl.engines.openai._pieces import PieceTokenizer
 from thinkctl.engines.openai._reading import ChatReader, Reader, TokenReader
 from thinkctl.errors import ConfigurationError
-from thinkctl.types import GenerationSpec, Message, ThinkingMarks
+from thinkctl.types import Constraint, GenerationSpec, Message, ThinkingMarks
 
-__all__ = ["Chat", "Completions", "Continuation", "Generate", "Route", "Settings"]
+__all__ = ["Chat", "Completions", "Continuation", "Generate", "Holds", "Route", "Settings"]
 
 Continuation = Literal["final-message", "turn"]
 """How a text is gone on with over chat: as the last message (``continue_final_message``), or by asking for it."""
+
+Holds = Literal["regex", "json-schema"]
+"""How a server is told what an answer is to be: ``structured_outputs`` (vLLM), or ``response_format``."""
 
 _GO_ON: Final = "Go on exactly where you stopped. Repeat nothing of it and say nothing about it."
 
@@ -27,6 +31,7 @@ class Settings:
 
     ``usage_in_chunks`` asks for a running count (vLLM, SGLang). ``limit`` is the name of the field for
     ``max_tokens``. ``omit`` are fields that this server refuses. ``extra`` are further fields of the body.
+    ``holds`` is what it can hold an answer to.
     """
 
     model: str
@@ -35,6 +40,7 @@ class Settings:
     omit: frozenset[str] = frozenset()
     extra: Mapping[str, Any] | None = None
     native_thinking: bool = False
+    holds: Holds | None = None
 
     def body(self, fields: Mapping[str, Any]) -> dict[str, Any]:
         """Return a body without what the server refuses and with what the user added."""
@@ -82,7 +88,21 @@ class Route(ABC):
             fields["ignore_eos"] = True
         if spec.thinking_tokens is not None and self._settings.native_thinking:
             fields["thinking_token_budget"] = spec.thinking_tokens
+        if spec.constraint is not None:
+            fields |= self._held(spec.constraint)
         return fields
+
+    def _held(self, constraint: Constraint) -> dict[str, Any]:
+        """Return what asks for a constraint: vLLM's own field, else JSON by the protocol's; nothing where neither."""
+        if self._settings.holds == "regex":
+            return {"structured_outputs": {"regex": constraint.regex}}
+        if self._settings.holds is None or not constraint.json_schema:
+            return {}
+        schema = json.loads(constraint.json_schema)
+        if _kind(schema) != "object":
+            return {}
+        asked = {"name": "answer", "schema": schema} | ({"strict": True} if _is_strict(schema) else {})
+        return {"response_format": {"type": "json_schema", "json_schema": asked}}
 
 
 @final
@@ -193,3 +213,23 @@ class Chat(Route):
             if self._continuation == "turn":
                 turns.append({"role": "user", "content": _GO_ON})
         return turns
+
+
+def _kind(schema: Mapping[str, Any]) -> object:
+    """Return the type of the values of a schema, as far as its top and one reference say."""
+    name = str(schema.get("$ref", "")).rpartition("/")[2]
+    about = schema.get("$defs", {}).get(name, schema)
+    return about.get("type") if isinstance(about, Mapping) else None
+
+
+def _is_strict(part: Any) -> bool:
+    """Say whether all objects in a schema name all they may have: only such a one can a server be strict about."""
+    if isinstance(part, list):
+        return all(map(_is_strict, part))
+    if not isinstance(part, Mapping):
+        return True
+    if "properties" in part and isinstance(part["properties"], Mapping):
+        named = set(part["properties"])
+        if part.get("additionalProperties") is not False or set(part.get("required", ())) != named:
+            return False
+    return all(map(_is_strict, part.values()))

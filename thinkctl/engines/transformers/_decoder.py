@@ -14,8 +14,10 @@ from transformers import AutoModelForCausalLM
 from thinkctl.engines.intake import Piece
 from thinkctl.engines.owner import Owner
 from thinkctl.engines.transformers._batch import Batch, Prefixes, computed
+from thinkctl.engines.transformers._grammar import Held, Vocabulary
 from thinkctl.engines.transformers._sampling import draw, logprob_of
 from thinkctl.errors import EngineUnavailable
+from thinkctl.protocols import Tokenizer
 from thinkctl.types import EngineCounters, Finish, GenerationSpec
 
 if TYPE_CHECKING:
@@ -42,6 +44,7 @@ class Row:
     forced: deque[int] = field(default_factory=deque[int])
     cached: int = 0
     ended: bool = False
+    held: Held | None = None
 
 
 @final
@@ -55,6 +58,7 @@ class Decoder(Owner[None]):
         self._seed = seed
         self._model: Any = None
         self._ends: frozenset[int] = frozenset()
+        self._words: Vocabulary | None = None
         self._waiting: deque[Row] = deque()
         self._rows: list[Row] = []
         self._batch = Batch()
@@ -63,10 +67,14 @@ class Decoder(Owner[None]):
         self._prompt_tokens = self._cached_tokens = self._generated_tokens = 0
 
     # --------------------------------------------------------------------------- what may be submitted
-    def add(self, row: Row) -> None:
+    def add(self, row: Row, tokenizer: Tokenizer) -> None:
         """Queue a stream."""
         if row.spec.seed is not None:
             row.generator = torch.Generator(self._model.device).manual_seed(row.spec.seed)
+        if row.spec.constraint is not None:
+            if self._words is None:  # the texts of all tokens: a second, for who needs them
+                self._words = Vocabulary(tokenizer, self.vocabulary, self._ends)
+            row.held = Held(row.spec.constraint, self._words)
         self._waiting.append(row)
 
     def stop(self, row: Row) -> tuple[int, int, bool]:
@@ -181,11 +189,16 @@ class Decoder(Owner[None]):
     def _next(self, row: Row, logits: torch.Tensor) -> None:
         spec = row.spec
         forced = bool(row.forced)
+        if row.held is not None and not forced:
+            logits = row.held.masked(logits)
         token = row.forced.popleft() if forced else draw(logits, spec, row.generator or self._generator)
         row.ids.append(token)
+        if row.held is not None:
+            row.held.follow(token)
         self._generated_tokens += 1
         finish = None
-        if not forced and (token in spec.stop_token_ids or (token in self._ends and not spec.ignore_end)):
+        ends = token in self._ends and (not spec.ignore_end or row.held is not None)
+        if not forced and (token in spec.stop_token_ids or ends):
             finish = Finish.STOP
         elif len(row.ids) >= spec.max_tokens:
             finish = Finish.LENGTH

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Final, final
 from weakref import WeakSet
 
+from thinkctl.answers.automaton import automaton
 from thinkctl.engines.intake import Piece
 from thinkctl.engines.life import LiveEngine, LiveStream
 from thinkctl.engines.tokenizer import FolderTokenizer
@@ -95,6 +96,7 @@ class TransformersEngine(LiveEngine):
             seeds=True,
             streams=self._streams,
             block=1,
+            constraints=True,
         )
 
     def stream(self, prompt: Sequence[int], spec: GenerationSpec) -> RowStream:
@@ -145,6 +147,8 @@ class TransformersEngine(LiveEngine):
             raise ConfigurationError(f"max_tokens={spec.max_tokens}; a generation needs room for one token")
         if spec.logprobs is not None and not 0 <= spec.logprobs <= _LOGPROBS:
             raise ConfigurationError(f"logprobs={spec.logprobs}: this engine gives 0 to {_LOGPROBS}")
+        if spec.constraint is not None:
+            automaton(spec.constraint.regex)  # what is wrong with it is said here
         self.check_ids(prompt, "the prompt")
         context = self._card.context
         if context is not None and len(prompt) + spec.max_tokens > context:
@@ -210,7 +214,9 @@ class RowStream(LiveStream):
             row = Row(self, asyncio.get_running_loop(), self._prompt, self._spec)
             self._engine.lives(self, still=True)
             self._row = row
-            await asyncio.wrap_future(self._decoder.submit(lambda: self._decoder.add(row)))
+            await asyncio.wrap_future(
+                self._decoder.submit(lambda: self._decoder.add(row, self._engine.tokenizer))
+            )
         except ThinkctlError as error:
             self.fail(error)
 

@@ -20,7 +20,7 @@ from vllm.engine.arg_utils import AsyncEngineArgs
 from vllm.inputs import tokens_input
 from vllm.outputs import RequestOutput
 from vllm.platforms import current_platform
-from vllm.sampling_params import RequestOutputKind
+from vllm.sampling_params import RequestOutputKind, StructuredOutputsParams
 from vllm.v1.engine.async_llm import AsyncLLM
 from vllm.v1.engine.core import EngineCoreProc
 from vllm.v1.engine.core_client import AsyncMPClient
@@ -61,7 +61,9 @@ _FINISH: Final = {"stop": Finish.STOP, "length": Finish.LENGTH}
 
 _NEEDED: Final[Mapping[type, str]] = {
     SamplingParams: "detokenize extra_args frequency_penalty ignore_eos logprob_token_ids logprobs max_tokens min_p "
-    "min_tokens n output_kind presence_penalty repetition_penalty seed stop stop_token_ids temperature top_k top_p",
+    "min_tokens n output_kind presence_penalty repetition_penalty seed stop stop_token_ids structured_outputs "
+    "temperature top_k top_p",
+    StructuredOutputsParams: "regex",
     AsyncEngineArgs: "async_scheduling block_size dtype enable_logging_iteration_details enable_prefix_caching "
     "enforce_eager kv_cache_memory_bytes logits_processors max_logprobs max_model_len max_num_seqs model "
     "scheduling_policy seed use_tqdm_on_load worker_extension_cls",
@@ -75,7 +77,7 @@ _NEEDED: Final[Mapping[type, str]] = {
 
 _CALLED: Final[Sequence[tuple[Callable[..., Any], str]]] = (
     (AsyncLLM.__init__, "vllm_config executor_class log_stats log_requests stat_loggers"),
-    (AsyncLLM.add_request, "request_id prompt params priority"),
+    (AsyncLLM.add_request, "request_id prompt params priority reasoning_ended"),
     (AsyncLLM.abort, "request_id internal"),
     (AsyncLLM.collective_rpc, "method args"),
     (AsyncLLM.shutdown, "timeout"),
@@ -252,6 +254,8 @@ def sampling(spec: GenerationSpec, key: str | None, score: Sequence[int] | None 
     extra: dict[str, Any] = {} if key is None else {steer.KEY: key}
     if score is not None and key is not None:
         extra[steer.SCORE] = list(score)
+    # always the expression: a cut answer is completed by it, and vLLM's reading of a schema takes other blanks
+    held = None if spec.constraint is None else StructuredOutputsParams(regex=spec.constraint.regex)
     return SamplingParams(
         n=1,
         max_tokens=spec.max_tokens,
@@ -271,6 +275,7 @@ def sampling(spec: GenerationSpec, key: str | None, score: Sequence[int] | None 
         logprob_token_ids=list(score) if score is not None and key is None else None,
         detokenize=False,
         output_kind=RequestOutputKind.DELTA,
+        structured_outputs=held,
         extra_args=extra or None,
     )
 

@@ -242,6 +242,7 @@ class _Stream(BaseStream):
                 adapter.prompt(self.prompt),
                 adapter.sampling(self.spec, key, self.score),
                 priority=self.spec.priority,
+                reasoning_ended=None if self.spec.constraint is None else True,
             )
         except Exception as error:
             engine._check_process()

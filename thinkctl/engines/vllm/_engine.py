@@ -115,6 +115,7 @@ class BaseEngine(LiveEngine):
             streams=facts.streams,
             block=facts.block,
             counters=facts.block > 0,
+            constraints=True,
         )
 
     def _expected(self) -> Facts:

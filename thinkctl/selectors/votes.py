@@ -1,8 +1,4 @@
-"""Which answer wins.
-
-Selectors read the settled samples of a history in launch order. A sample without an answer abstains, and ties
-go to the first launched, so no result depends on which sample happened to finish first.
-"""
+"""Votes and scores on whole answers."""
 
 from __future__ import annotations
 
