@@ -67,8 +67,24 @@ fi
 [ -t 2 ] || options+=(--quiet)
 
 say "installing thinkctl with the '$engine' engine into .venv (the first time this fetches about 2 GB)"
-"$uv" pip install "${options[@]}" -e ".[$engine,transformers,openai,prices,math,typed,evals,dev,docs]" \
+"$uv" pip install "${options[@]}" -e ".[$engine,transformers,openai,prices,math,typed,sql,evals,dev,docs]" \
     || die "installing failed; the reason stands above. Is the package index reachable?"
 .venv/bin/python -c 'import thinkctl' || die "thinkctl was installed but cannot be imported; the reason stands above."
+# --- a sandbox for model-written code: a system package, and the one thing here that may be missing ------------
+if ! command -v bwrap >/dev/null 2>&1 && command -v apt-get >/dev/null 2>&1; then
+    as_root=(env DEBIAN_FRONTEND=noninteractive)
+    [ "$(id -u)" = 0 ] || as_root=(sudo -n "${as_root[@]}")
+    if "${as_root[@]}" true 2>/dev/null; then
+        say "installing bubblewrap"
+        "${as_root[@]}" apt-get install -y -q bubblewrap >/dev/null 2>&1 \
+            || { "${as_root[@]}" apt-get update -q && "${as_root[@]}" apt-get install -y -q bubblewrap; } \
+                >/dev/null 2>&1 || true
+    fi
+fi
+if ! command -v bwrap >/dev/null 2>&1; then
+    say "bubblewrap is not there and could not be installed: verifiers that run model-written code will refuse,"
+    say "and their tests are skipped. To have them: apt-get install bubblewrap"
+fi
+
 printf '%s\n' "$wanted" >"$stamp"
 say "ready"
