@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from thinkctl.evals.allocating import Share, allocate
     from thinkctl.evals.calibration import Calibration, LossTable, calibrate, calibrated
     from thinkctl.evals.gold import is_right, read_gold
+    from thinkctl.evals.judging import Judging, trust
     from thinkctl.evals.loading import open_table, table_of_pool, table_of_runs
     from thinkctl.evals.outcomes import Case
     from thinkctl.evals.probes import read_probe_pool
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Calibration",
     "Case",
+    "Judging",
     "LossTable",
     "Row",
     "Share",
@@ -36,11 +38,13 @@ __all__ = [
     "replay",
     "table_of_pool",
     "table_of_runs",
+    "trust",
 ]
 
 _HOMES = {
     "Calibration": "calibration",
     "Case": "outcomes",
+    "Judging": "judging",
     "LossTable": "calibration",
     "Row": "replaying",
     "Share": "allocating",
@@ -56,6 +60,7 @@ _HOMES = {
     "replay": "replaying",
     "table_of_pool": "loading",
     "table_of_runs": "loading",
+    "trust": "judging",
 }
 """Where each name lives: it is imported when it is first asked for, so that no command loads numpy for nothing."""
 

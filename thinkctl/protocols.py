@@ -182,7 +182,10 @@ class Selector(Protocol):
 
 @runtime_checkable
 class Verifier(Protocol):
-    """Judges a sample without the reference answer."""
+    """Judges a sample without the reference answer.
+
+    One that reads more than answers and text says so in an attribute ``needs``, as a policy does.
+    """
 
     async def judge(self, history: History, sample: Sample, engines: Engines) -> Verdict:
         """Return a verdict on a finished sample; generation goes through the metered ``engines``."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,9 +14,11 @@ from hypothesis import strategies as st
 
 from tests.controller.rig import solve
 from thinkctl import Budget, Problem
+from thinkctl.agreement import Agreement
 from thinkctl.errors import ConfigurationError
 from thinkctl.protocols import Verifier
-from thinkctl.strategies import SelfCorrection
+from thinkctl.stopping import AdaptiveConsistency
+from thinkctl.strategies import SelfConsistency, SelfCorrection
 from thinkctl.testing import Script, ScriptedEngine, history_of, sample_of
 from thinkctl.types import Verdict
 from thinkctl.verifiers import SqlExecution
@@ -42,9 +45,9 @@ def judged(database: str, query: str | None, **settings: object) -> Verdict:
 
 
 def test_a_query_that_runs_passes_with_a_preview_of_its_result(database) -> None:
-    assert judged(database, "SELECT name, boss FROM staff ORDER BY id", rows=2) == Verdict(
-        1.0, passed=True, feedback="The query returned:\nname | boss\nAda | NULL\nBob | 1\n(3 rows)"
-    )
+    verdict = judged(database, "SELECT name, boss FROM staff ORDER BY id", rows=2)
+    assert (verdict.score, verdict.passed) == (1.0, True)
+    assert verdict.feedback == "The query returned:\nname | boss\nAda | NULL\nBob | 1\n(3 rows)"
 
 
 def test_a_recursive_query_runs(database) -> None:
@@ -75,6 +78,91 @@ def test_what_does_not_run_fails_with_the_reason(database, query, says) -> None:
 
 def test_no_rows_may_be_an_answer_where_that_is_said(database) -> None:
     assert judged(database, "SELECT name FROM staff WHERE id = 9", empty_fails=False).passed
+
+
+# -- agreement of results ----------------------------------------------------------------------------------------
+
+SAME = (
+    "SELECT id, name FROM staff WHERE boss = 1 OR boss = 2",
+    "SELECT name, id FROM staff WHERE boss NOT NULL ORDER BY id DESC",
+    "SELECT s.name AS who, s.id * 1.0 FROM staff s JOIN staff b ON s.boss = b.id",
+)
+OTHER = "SELECT id, name FROM staff"
+
+
+def test_queries_that_return_the_same_have_the_same_mark(database) -> None:
+    marks = {judged(database, query).marks for query in SAME}
+    assert len(marks) == 1
+    assert marks != {()}
+    assert judged(database, OTHER).marks not in marks
+    assert judged(database, "SELECT nme FROM staff").marks == ()
+
+
+def test_a_result_too_long_to_compare_has_no_mark(database) -> None:
+    many = "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n LIMIT {}) SELECT x FROM n"
+    assert judged(database, many.format(10_000), seconds=20).marks
+    verdict = judged(database, many.format(10_001), seconds=20)
+    assert (verdict.passed, verdict.marks) == (True, ())
+
+
+def test_the_largest_group_of_equal_results_wins(database) -> None:
+    queries = [OTHER, "SELECT nme FROM staff", *SAME[:2], "SELECT 1"]
+    samples = [replace(sample_of(query), verdict=judged(database, query)) for query in queries]
+    chosen = Agreement().select(history_of(*samples))
+    assert chosen is not None
+    assert chosen.text == SAME[0]
+
+
+def test_votes_may_be_counted_on_results(database) -> None:
+    keys = [judged(database, query, vote_by_result=True).answer for query in (*SAME, OTHER)]
+    assert [answer and answer.text for answer in keys] == [*SAME, OTHER]
+    assert len({answer and answer.key for answer in keys}) == 2
+    assert judged(database, OTHER).answer is None
+
+
+def test_queries_that_fail_agree_with_none(database) -> None:
+    samples = [sample_of("SELECT nme FROM staff", index=index) for index in range(2)]
+    verifier = SqlExecution(database, vote_by_result=True)
+    verdicts = [asyncio.run(verifier.judge(history_of(*samples), sample, {})) for sample in samples]
+    one, other = [verdict.answer for verdict in verdicts]
+    assert one is not None
+    assert other is not None
+    assert one.key != other.key
+
+
+def test_adaptive_stopping_sees_agreement_of_results(database) -> None:
+    def says(number: int, prompt: str) -> Script:
+        return Script(f"```sql\n{SAME[number % 3]}\n```")
+
+    found = solve(
+        ScriptedEngine(says),
+        SelfConsistency(40),
+        Budget(tokens=5_000),
+        verifier=SqlExecution(database, vote_by_result=True),
+        policy=AdaptiveConsistency(0.95),
+        problem=CODE,
+    )
+    assert len(found.samples) < 10
+    assert found.answer is not None
+    assert found.answer.text == SAME[0]
+
+
+# -- the problem's own database ------------------------------------------------------------------------------------
+
+
+def test_each_problem_may_name_its_database(database) -> None:
+    sample = sample_of("SELECT count(*) FROM staff")
+    asked = CODE.model_copy(update={"given": {"database": database}})
+    verdict = asyncio.run(SqlExecution().judge(history_of(sample, problem=asked), sample, {}))
+    assert verdict.passed is True
+
+
+@pytest.mark.parametrize("given_", [{}, {"database": "none.db"}, {"database": 3}, {"database": ""}])
+def test_a_problem_without_a_database_is_refused(given_) -> None:
+    sample = sample_of("SELECT 1")
+    asked = CODE.model_copy(update={"given": given_})
+    with pytest.raises(ConfigurationError, match="is no file"):
+        asyncio.run(SqlExecution().judge(history_of(sample, problem=asked), sample, {}))
 
 
 # -- hostile queries ---------------------------------------------------------------------------------------------

@@ -10,11 +10,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, final
 
-from thinkctl.errors import ConfigurationError
 from thinkctl.protocols import Engines
 from thinkctl.types import History, Sample, Verdict
+from thinkctl.verifiers.sql_judging import (
+    MOST_COMPARED,
+    Collected,
+    check_settings,
+    database_of,
+    failed,
+    judged,
+    not_to_be_run,
+)
 
-__all__ = ["SqlExecution"]
+__all__ = ["SqlExecution", "rows_of"]
 
 _ALLOWED: Final = {
     sqlite3.SQLITE_SELECT,
@@ -26,12 +34,8 @@ _ALLOWED: Final = {
 _FORBIDDEN_FUNCTIONS: Final = frozenset({"load_extension", "fts3_tokenizer", "readfile", "writefile", "edit"})
 _LONGEST_VALUE: Final = 1_000_000
 """Bytes of a text, a blob or a row."""
-_LONGEST_QUERY: Final = 20_000
 _STEPS: Final = 2_000
 """Steps of SQLite's machine between two looks at the clock."""
-_MOST_ROWS: Final = 100_000
-_SHOWN: Final = 60
-"""Characters of a value in a preview."""
 
 
 @final
@@ -39,75 +43,47 @@ _SHOWN: Final = 60
 class SqlExecution:
     """Pass a query that runs on a SQLite database; its error, or a preview of its result, is the feedback.
 
-    ``database`` is a file; it is opened read-only, and a query can neither write nor attach another file, set a
-    pragma or load an extension. ``seconds`` is how long a query may run, ``rows`` how many of its rows are shown.
-    With ``empty_fails`` (the default) a query without rows fails: it is seldom what was asked for.
+    ``database`` is a file; where it is empty, each problem names its own in ``problem.given["database"]``. It is
+    opened read-only, and a query can neither write nor attach another file, set a pragma or load an extension.
+    ``seconds`` is how long a query may run, ``rows`` how many of its rows are shown. With ``empty_fails`` (the default)
+    a query without rows fails: it is seldom what was asked for.
 
     That a query runs says little of whether it answers the question: the score is 1 where it ran and 0 where not.
-    It is a check without a reference answer, made for ``SelfCorrection``.
+    It is a check without a reference answer, made for ``SelfCorrection``. What else can be known without one is
+    whether queries that were written independently return the same: the verdict's mark is a fingerprint of the rows,
+    their order and that of the columns aside, for the selector ``Agreement``. With ``vote_by_result=True`` votes are
+    counted on it in place of the query's text, so that ``Majority`` and any stopping policy see agreement too; a
+    query that fails agrees with none. A result of more than 10,000 rows is not compared.
 
-    Source: execution feedback for text-to-SQL, Chen et al. 2023 (arXiv:2304.05128), section 4.
+    Raises ``ConfigurationError`` when it judges a problem for which no database is named.
+
+    Source: execution feedback for text-to-SQL, Chen et al. 2023 (arXiv:2304.05128), section 4; agreement of results,
+    Shi et al. 2022 (arXiv:2204.11454).
     """
 
-    database: str
+    database: str = ""
     seconds: float = 2.0
     rows: int = 10
     empty_fails: bool = True
+    vote_by_result: bool = False
 
     def __post_init__(self) -> None:
-        if not Path(self.database).is_file():
-            raise ConfigurationError(
-                f"database={self.database!r} is no file; give the path of a SQLite database"
-            )
-        for name, value in (("seconds", self.seconds), ("rows", self.rows)):
-            if not value > 0:
-                raise ConfigurationError(f"{name}={value!r} lets no query run; give a number above 0")
+        check_settings(self.database, self.seconds, self.rows, "SQLite")
 
     async def judge(self, history: History, sample: Sample, engines: Engines) -> Verdict:
-        if sample.answer is None:
-            return Verdict(0.0, passed=False, feedback="There is no query in the answer.")
-        return await asyncio.to_thread(self._run, sample.answer.text)
+        database = database_of(self.database, history.problem)
+        unread = not_to_be_run(sample)
+        return await asyncio.to_thread(self._run, database, sample) if unread is None else unread
 
-    def _run(self, query: str) -> Verdict:
-        if len(query) > _LONGEST_QUERY:
-            return Verdict(
-                0.0, passed=False, feedback=f"The query is longer than {_LONGEST_QUERY} characters."
-            )
+    def _run(self, database: str, sample: Sample) -> Verdict:
         try:
-            names, found, count = self._fetch(query)
+            query = "" if sample.answer is None else sample.answer.text
+            found = _fetch(database, query, seconds=self.seconds, shown=self.rows)
         except (sqlite3.Error, sqlite3.Warning, ValueError) as error:
-            return Verdict(0.0, passed=False, feedback=f"Error: {self._explained(error)}")
+            return failed(sample, f"Error: {self._explained(error)}", by_result=self.vote_by_result)
         except MemoryError:
-            return Verdict(0.0, passed=False, feedback="Error: out of memory")
-        if count == 0 and self.empty_fails:
-            return Verdict(0.0, passed=False, feedback="The query ran and returned no rows.")
-        return Verdict(1.0, passed=True, feedback=_preview(names, found, count))
-
-    def _fetch(self, query: str) -> tuple[list[str], list[Sequence[Any]], int]:
-        """Return the columns, the first rows and the number of rows. Raises what SQLite raises."""
-        until = time.monotonic() + self.seconds
-        address = f"{Path(self.database).resolve().as_uri()}?mode=ro"
-        connection = sqlite3.connect(address, uri=True, timeout=self.seconds, isolation_level=None)
-        try:
-            connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, _LONGEST_VALUE)
-            connection.setlimit(sqlite3.SQLITE_LIMIT_ATTACHED, 0)
-            connection.setlimit(sqlite3.SQLITE_LIMIT_LIKE_PATTERN_LENGTH, 200)
-            connection.execute("PRAGMA query_only = ON")
-            connection.set_authorizer(_authorized)
-            connection.set_progress_handler(lambda: time.monotonic() > until, _STEPS)
-            cursor = connection.execute(query)
-            names = [column[0] for column in cursor.description or ()]
-            found: list[Sequence[Any]] = []
-            count = 0
-            for row in cursor:
-                if count < self.rows:
-                    found.append(row)
-                count += 1
-                if count >= _MOST_ROWS:
-                    break
-            return names, found, count
-        finally:
-            connection.close()
+            return failed(sample, "Error: out of memory", by_result=self.vote_by_result)
+        return judged(sample, found, empty_fails=self.empty_fails, by_result=self.vote_by_result)
 
     def _explained(self, error: Exception) -> str:
         if "interrupted" in str(error):
@@ -117,18 +93,43 @@ class SqlExecution:
         return str(error)
 
 
+def rows_of(database: str, query: str, *, seconds: float = 5.0) -> Sequence[Sequence[Any]] | None:
+    """Return all rows of a query on a SQLite database, read as carefully as the verifier does; for graders.
+
+    ``None``: it failed, took longer than ``seconds``, or has more than 10,000 rows.
+    """
+    try:
+        found = _fetch(database, query, seconds=seconds, shown=MOST_COMPARED)
+    except (sqlite3.Error, sqlite3.Warning, ValueError, MemoryError):
+        return None
+    return found.first if found.count == len(found.first) else None
+
+
+def _fetch(database: str, query: str, *, seconds: float, shown: int) -> Collected:
+    """Return the result of a query, so many of its rows kept. Raises what SQLite raises."""
+    until = time.monotonic() + seconds
+    address = f"{Path(database).resolve().as_uri()}?mode=ro"
+    connection = sqlite3.connect(address, uri=True, timeout=seconds, isolation_level=None)
+    try:
+        connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, _LONGEST_VALUE)
+        connection.setlimit(sqlite3.SQLITE_LIMIT_ATTACHED, 0)
+        connection.setlimit(sqlite3.SQLITE_LIMIT_LIKE_PATTERN_LENGTH, 200)
+        connection.execute("PRAGMA query_only = ON")
+        connection.set_authorizer(_authorized)
+        connection.set_progress_handler(lambda: time.monotonic() > until, _STEPS)
+        cursor = connection.execute(query)
+        found = Collected([column[0] for column in cursor.description or ()], shown)
+        for row in cursor:
+            found.add(row)
+            if found.full:
+                break
+            if time.monotonic() > until:  # reading takes time too
+                raise sqlite3.OperationalError("interrupted")
+        return found
+    finally:
+        connection.close()
+
+
 def _authorized(action: int, first: str | None, second: str | None, *_: str | None) -> int:
     forbidden = action == sqlite3.SQLITE_FUNCTION and (second or first or "").lower() in _FORBIDDEN_FUNCTIONS
     return sqlite3.SQLITE_OK if action in _ALLOWED and not forbidden else sqlite3.SQLITE_DENY
-
-
-def _preview(names: Sequence[str], rows: Sequence[Sequence[Any]], count: int) -> str:
-    """Return the first rows as text."""
-    lines = [" | ".join(names), *(" | ".join(map(_shown, row)) for row in rows)]
-    more = f"\n({count if count < _MOST_ROWS else f'{_MOST_ROWS} or more'} rows)" if count > len(rows) else ""
-    return "The query returned:\n" + "\n".join(lines) + more
-
-
-def _shown(value: object) -> str:
-    text = "NULL" if value is None else value.hex() if isinstance(value, bytes) else str(value)
-    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
