@@ -9,7 +9,7 @@ from typing import Final, Literal, final
 from thinkctl.errors import ConfigurationError
 from thinkctl.protocols import Selector
 from thinkctl.selectors import BestScore, MajorityOfTheBests, WeightedMajority
-from thinkctl.strategies.prompts import reason_first
+from thinkctl.strategies.prompts import asked
 from thinkctl.types import History, Needs, Request, Sampling
 
 __all__ = ["BestOfN"]
@@ -33,6 +33,9 @@ class BestOfN:
     fewer samples had been drawn (``"majority-of-the-bests"``). With an exact check take ``"score"``, and the
     stopping policy ``threshold(1.0)``, which ends at the first sample that passes.
 
+    ``think=False`` asks for answers without reasoning: many short ones for the tokens of a few long ones, which pays
+    where checking is easier than reasoning.
+
     ``n`` is a cap, and no more is better only where the verifier is exact: the answer that an imperfect one likes
     best is the more often its mistake the more it may choose from (Huang et al. 2025, arXiv:2503.21878).
 
@@ -42,6 +45,7 @@ class BestOfN:
 
     n: int = 8
     by: By = "score"
+    think: bool = True
     sampling: Sampling = Sampling(temperature=0.7)
 
     def __post_init__(self) -> None:
@@ -61,4 +65,5 @@ class BestOfN:
         return _SELECTORS[self.by]
 
     def propose(self, history: History) -> Sequence[Request]:
-        return [Request(reason_first(history.problem), self.sampling)] * (self.n - history.bought)
+        messages = asked(history.problem, think=self.think)
+        return [Request(messages, self.sampling, think=self.think)] * (self.n - history.bought)

@@ -54,7 +54,8 @@ class ChainOfThought:
         if not history.bought:
             return [Request(reason_first(history.problem), self._sampling(history))]
         last = history.samples[-1]
-        ended_by_itself = last.finish is Finish.STOP and not last.concluded
+        forced = last.concluded and (last.answer is None or last.answer.concluded)
+        ended_by_itself = last.finish is Finish.STOP and not forced
         sampling = self._sampling(history)
         if not ended_by_itself or history.bought > self.waits or sampling.thinking_tokens == 0:
             return ()

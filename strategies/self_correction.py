@@ -4,24 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final, final
+from typing import final
 
-from thinkctl.answers import form
 from thinkctl.errors import ConfigurationError
 from thinkctl.protocols import Selector
 from thinkctl.selectors import BestScore, Latest, score_of
-from thinkctl.strategies.prompts import reason_first
+from thinkctl.strategies.prompts import UNCHECKED, asked, revise, what_failed
 from thinkctl.types import History, Message, Needs, Request, Sample, Sampling
 
 __all__ = ["SelfCorrection"]
-
-_LONGEST_FEEDBACK: Final = 2_000
-"""Characters of a check's report that are shown to the model: from its end, where errors are named."""
-_FAILED: Final = "A check of your answer failed. It says:\n\n{feedback}\n\nFind the mistake and correct it."
-_NO_REPORT: Final = "A check of your answer failed. Find the mistake and correct it."
-_UNCHECKED: Final = (
-    "Check your answer step by step. If you find a mistake, correct it; else repeat the answer."
-)
 
 
 @final
@@ -33,6 +24,8 @@ class SelfCorrection:
     ``patience`` revisions in a row that brought nothing: they scored lower than the best version so far, or no
     higher with an answer that had been given before. A revision starts from the best version, and the best-scored
     version is the answer. A verdict that neither passed nor failed is no reason to revise.
+
+    ``think=False`` asks for answers without reasoning: many short versions for the tokens of one long one.
 
     ``intrinsic=True`` also has answers revised that nothing has checked, by the model's own judgement, and takes the
     last one. **Risky**: without an outside check models change right answers as readily as wrong ones, and lose
@@ -46,6 +39,7 @@ class SelfCorrection:
     rounds: int = 3
     patience: int = 2
     intrinsic: bool = False
+    think: bool = True
     sampling: Sampling = Sampling(temperature=0.7)
 
     def __post_init__(self) -> None:
@@ -66,30 +60,24 @@ class SelfCorrection:
         if history.in_flight:
             return ()
         if not history.samples:
-            return [Request(reason_first(history.problem), self.sampling)]
+            return [self._request(asked(history.problem, think=self.think))]
         if history.bought > self.rounds or _barren(history.samples) >= self.patience:
             return ()
         best = _best(history.samples)
         said = self._what_to_say(best)
         if said is None:
             return ()
-        sentence = form(history.problem.form).instruction
-        messages = (
-            *reason_first(history.problem),
-            Message(role="assistant", content=best.text),
-            Message(role="user", content=f"{said}\n\n{sentence}" if sentence else said),
-        )
-        return [Request(messages, self.sampling)]
+        return [self._request(revise(history.problem, best, said, think=self.think))]
+
+    def _request(self, messages: tuple[Message, ...]) -> Request:
+        return Request(messages, self.sampling, think=self.think)
 
     def _what_to_say(self, sample: Sample) -> str | None:
         """Return what the model is told about its answer; ``None``: there is nothing to correct."""
         verdict = sample.verdict
         if verdict is None or verdict.passed is None:
-            return _UNCHECKED if self.intrinsic else None
-        if verdict.passed:
-            return None
-        report = verdict.feedback.strip()[-_LONGEST_FEEDBACK:]
-        return _FAILED.format(feedback=report) if report else _NO_REPORT
+            return UNCHECKED if self.intrinsic else None
+        return what_failed(sample)
 
 
 def _barren(samples: Sequence[Sample]) -> int:

@@ -137,7 +137,7 @@ def test_each_kind_reads_its_own_parts_only(read, text) -> None:
     [
         ("adaptive-consistancy(0.9)", "'adaptive-consistancy'; did you mean 'adaptive-consistency'? Known: "),
         ("SelfConsistency(3)", "did you mean 'self-consistency'?"),
-        ("banana", "there is no part 'banana'. Known: best-of-n, "),
+        ("banana", "there is no part 'banana'. Known: adaptive-branching, "),
         ("self-consistency(samples=3)", "unexpected keyword argument 'samples'; it takes n=8, weight=None, sampling="),
         ("self-consistency(3, n=4)", "multiple values for argument 'n'"),
         ("self-consistency(1, None, sampling(), 4)", "too many positional arguments; it takes n=8"),
@@ -230,17 +230,18 @@ def test_what_is_listed_is_there_under_its_name(kind) -> None:
 
 
 def test_every_part_of_ours_is_registered() -> None:
-    from thinkctl import selectors, stopping, strategies, verifiers
+    from thinkctl import agreement, selectors, stopping, strategies, verifiers
 
-    modules: dict[registry.Kind, tuple[ModuleType, str]] = {
-        "strategies": (strategies, "propose"),
-        "stopping": (stopping, "decide"),
-        "selectors": (selectors, "select"),
-        "allocations": (stopping, "priority"),
-        "verifiers": (verifiers, "judge"),
+    modules: dict[registry.Kind, tuple[tuple[ModuleType, ...], str]] = {
+        "strategies": ((strategies,), "propose"),
+        "stopping": ((stopping,), "decide"),
+        "selectors": ((selectors, agreement, strategies), "select"),
+        "allocations": ((stopping,), "priority"),
+        "verifiers": ((verifiers,), "judge"),
     }
-    for kind, (module, method) in modules.items():
-        parts = [thing for thing in map(vars(module).get, module.__all__) if isinstance(thing, type)]
+    for kind, (where, method) in modules.items():
+        things = [vars(module).get(name) for module in where for name in module.__all__]
+        parts = [thing for thing in things if isinstance(thing, type)]
         classes = {
             name_of(part)
             for part in parts
@@ -282,7 +283,7 @@ class Hesitant:
     def decide(self, history): return Decision()
 
 @dataclass(frozen=True)
-class Cascade:
+class Waterfall:
     """Ask a small model first."""
     selector: Selector = Majority()
     hint: Something = None
@@ -316,7 +317,7 @@ adaptive-consistency = their_parts:Hesitant
 gone = their_parts:Gone
 absent = no_such_module_anywhere:Part
 [thinkctl.strategies]
-cascade = their_parts:Cascade
+waterfall = their_parts:Waterfall
 [thinkctl.selectors]
 no-parameters = their_parts:NoParameters
 odd = their_parts:Odd
@@ -358,7 +359,7 @@ def test_parts_of_other_packages_are_named_read_and_described_like_ours() -> Non
 
 @pytest.mark.usefixtures("theirs")
 def test_types_that_only_a_type_checker_sees_are_not_checked() -> None:
-    part = registry.parse("cascade(selector=weighted-majority('score'), hint='anything')")
+    part = registry.parse("waterfall(selector=weighted-majority('score'), hint='anything')")
     assert (part.selector, part.hint) == (WeightedMajority("score"), "anything")
     assert registry.build(spec_of(part)) == part
 
