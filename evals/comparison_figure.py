@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from thinkctl.evals.comparison import Comparison
 
-__all__ = ["STYLES", "draw", "spread"]
+__all__ = ["SETTINGS", "STYLES", "draw", "spread"]
 
 STYLES: Final[Mapping[str, tuple[str, str]]] = {
     "fixed": ("#000000", "o"),
@@ -33,13 +33,14 @@ STYLES: Final[Mapping[str, tuple[str, str]]] = {
     "flip probability": ("#009E73", "^"),
 }
 """Colour (Okabe and Ito's palette, which the colour-blind can tell apart) and marker of each kind."""
-_SETTINGS: Final[Any] = {
+SETTINGS: Final[Any] = {
     "svg.hashsalt": "thinkctl",  # the same figure is the same file
     "svg.fonttype": "none",
     "font.size": 9.0,
     "axes.spines.top": False,
     "axes.spines.right": False,
 }
+"""What all figures have in common."""
 _SETTLED: Final = 0.9995
 _LEAST_HEIGHT: Final = 5.0
 """Points of accuracy that an axis shows at least."""
@@ -49,7 +50,7 @@ _LABEL_STEP: Final = 0.068
 
 def draw(found: Comparison, path: Path) -> None:
     """Draw a comparison as SVG, or as whatever the path's suffix says."""
-    with mpl.rc_context(_SETTINGS):
+    with mpl.rc_context(SETTINGS):
         figure = Figure(figsize=(10.2, 4.3), layout="constrained")
         left, right = figure.subplots(1, 2, sharey=True, width_ratios=(1, 1.3))
         curves = {family: _until_settled(rows) for family, rows in found.curves.items()}

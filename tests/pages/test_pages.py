@@ -26,6 +26,7 @@ import typer
 import thinkctl
 from thinkctl.cli.app import app
 from thinkctl.testing import VirtualLoop
+from thinkctl.verifiers.sandbox.jail import bubblewrap_trouble
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 PAGES: Final = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -55,11 +56,14 @@ def blocks_of(text: str) -> list[re.Match[str]]:
 
 
 def by_page(pages: Iterable[Path]) -> list[Any]:
-    """Return the pages as parameters; those that make a vLLM engine by themselves are marked."""
+    """Return the pages as parameters; those that make a vLLM engine or a sandbox are marked."""
 
     def marks(page: Path) -> list[pytest.MarkDecorator]:
         code = "".join(match["code"] for match in blocks_of(page.read_text(encoding="utf-8")))
-        return [pytest.mark.engine] if re.search(r"\bVllm[A-Z]", code) else []
+        runs_code = re.search(r"\b(Sandbox|UnitTests|GeneratedTests|ProgramResult)\(", code)
+        no_sandbox = pytest.mark.skipif(bubblewrap_trouble() is not None, reason=str(bubblewrap_trouble()))
+        engine = [pytest.mark.engine] if re.search(r"\bVllm[A-Z]", code) else []
+        return [*engine, no_sandbox] if runs_code else engine
 
     return [pytest.param(page, marks=marks(page), id=page.relative_to(ROOT).as_posix()) for page in pages]
 

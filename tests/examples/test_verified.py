@@ -1,0 +1,100 @@
+"""The examples with a verifier, on recordings of what a model could have written."""
+
+from __future__ import annotations
+
+import asyncio
+import runpy
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import pytest
+
+from thinkctl import Controller, Problem
+from thinkctl.protocols import Strategy, Verifier
+from thinkctl.runfile import write
+from thinkctl.strategies import BestOfN, SelfCorrection, ZeroShot
+from thinkctl.testing import Script, ScriptedEngine
+from thinkctl.verifiers import SqlExecution, UnitTests
+from thinkctl.verifiers.sandbox.jail import bubblewrap_trouble
+
+EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
+
+WITHOUT_BEN = """```sql
+WITH RECURSIVE under(id, name) AS (
+    SELECT id, name FROM staff WHERE manager_id = (SELECT id FROM staff WHERE name = 'Ben')
+    UNION ALL SELECT staff.id, staff.name FROM staff JOIN under ON staff.manager_id = under.id
+)
+SELECT name FROM under
+```"""
+NO_SUCH_TABLE = "```sql\nSELECT name FROM employees WHERE manager = 'Ben'\n```"
+ONE_LEVEL = "```sql\nSELECT name FROM staff WHERE manager_id = 2\n```"
+
+ROMAN = """```python
+def roman(number):
+    signs = {1000: "M", 900: "CM", 500: "D", 400: "CD", 100: "C", 90: "XC", 50: "L", 40: "XL", 10: "X", 9: "IX",
+             5: "V", 4: "IV", 1: "I"}
+    said = ""
+    for value, sign in signs.items():
+        said += sign * (number // value)
+        number %= value
+    return said
+```"""
+SHORT_SIGHTED = '```python\ndef roman(number):\n    return {4: "IV", 9: "VIIII"}[number]\n```'
+
+
+def recording(
+    path: Path, problem: Problem, strategy: Strategy, texts: Sequence[str], verifier: Verifier | None = None
+) -> str:
+    """Record what a model says in turn, and return the spec that replays it."""
+    engine = ScriptedEngine([Script(text) for text in texts])
+    controller = Controller(engine, strategy, verifier=verifier)
+    write(path, [asyncio.run(controller.solve(problem))], card=engine.card)
+    return f"replay:{path}"
+
+
+@pytest.fixture
+def call(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., list[str]]:
+    def run_example(name: str, *arguments: str) -> list[str]:
+        path = str(EXAMPLES / f"{name}.py")
+        monkeypatch.setattr(sys, "argv", [path, *arguments])
+        runpy.run_path(path, run_name="__main__")
+        return capsys.readouterr().out.splitlines()
+
+    return run_example
+
+
+def test_a_small_model_corrects_its_query_and_the_large_one_that_answers_at_once_is_wrong(
+    call: Callable[..., list[str]], tmp_path: Path
+) -> None:
+    defined = runpy.run_path(str(EXAMPLES / "sql_self_correction.py"), run_name="example")
+    problem = Problem.of(defined["QUESTION"], form="code")
+    check = SqlExecution(defined["make_database"](str(tmp_path)))
+    corrected = SelfCorrection(rounds=5, patience=5, think=False)
+    small = recording(tmp_path / "small.jsonl", problem, corrected, [NO_SUCH_TABLE, WITHOUT_BEN], check)
+    large = recording(tmp_path / "large.jsonl", problem, ZeroShot(), [ONE_LEVEL])
+    said = call("sql_self_correction", small, large)
+    assert [line.split(", ")[:2] for line in said if line.startswith(("small", "large"))] == [
+        ["small", "at once: wrong"],
+        ["small", "correcting itself: right"],
+        ["large", "at once: wrong"],
+    ]
+    assert "  version 1: Error: no such table: employees" in said
+    assert "  version 2: The query returned:" in said
+
+
+@pytest.mark.skipif(bubblewrap_trouble() is not None, reason="there is no bubblewrap to run code in")
+def test_code_is_written_until_its_public_tests_pass_and_the_hidden_ones_tell_what_it_is_worth(
+    call: Callable[..., list[str]], tmp_path: Path
+) -> None:
+    defined = runpy.run_path(str(EXAMPLES / "code_with_public_tests.py"), run_name="example")
+    asks, check = BestOfN(8, think=False), UnitTests()
+    texts = [SHORT_SIGHTED, "I do not know.", ROMAN]
+    said = call(
+        "code_with_public_tests", recording(tmp_path / "code.jsonl", defined["PROBLEM"], asks, texts, check)
+    )
+    assert said[0].startswith("sample 0: 0.50 assert roman(9) == 'IX' failed")
+    assert said[1] == "sample 1: 0.00 There is no code in the answer."
+    assert "sample 2: 1.00 all public tests passed" in said
+    assert "hidden tests passed: 2 of 2" in said
+    assert said[-1].startswith("policy: ")
