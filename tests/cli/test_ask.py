@@ -278,7 +278,16 @@ def test_a_shadow_says_what_it_would_have_saved(call, record):
 def test_a_verifier_checks_with_what_is_given(call, record):
     given = '{"numbers": [4, 4, 6, 8], "target": 24}'
     wrong, right = r"I try. \boxed{4 * (8 - 6) * 4}", r"I try. \boxed{(4 + 8) * (6 - 4)}"
-    parts = ["--strategy", "best-of-n(8)", "--policy", "threshold", "--verifier", "arithmetic", "--given", given]
+    parts = [
+        "--strategy",
+        "best-of-n(8)",
+        "--policy",
+        "threshold",
+        "--verifier",
+        "arithmetic",
+        "--given",
+        given,
+    ]
     ran = call("ask", QUESTION, "--model", record(wrong, right, wrong), *parts, "--json")
     found = json.loads(ran.out)
     assert (found["answer"], found["stop"]) == ("(4 + 8) * (6 - 4)", "policy")

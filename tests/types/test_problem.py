@@ -139,7 +139,11 @@ def test_what_is_given_is_part_of_the_problem_and_of_its_id() -> None:
     other = one.model_copy(update={"given": {"numbers": [1, 2, 3, 4], "target": 24}, "id": ""})
     assert Problem.model_validate(one.model_dump(mode="json")) == one
     assert Problem.model_validate(other.model_dump()).id != one.id
-    assert one.id != Problem.of("Make 24.").id == Problem.model_validate({"messages": "Make 24.", "given": {}}).id
+    assert (
+        one.id
+        != Problem.of("Make 24.").id
+        == Problem.model_validate({"messages": "Make 24.", "given": {}}).id
+    )
     assert hash(one) == hash(one.model_copy())
 
 
