@@ -60,3 +60,20 @@ def test_an_open_block_counts_only_if_the_text_is_complete():
     assert form("code").extract(text) == "def f():\n    return 1"
     assert form("code").extract(text, complete=False) is None
     assert form("code").extract("```\na\n```\n" + text, complete=False) == "a"
+
+
+@pytest.mark.parametrize(
+    ("shown", "code"),
+    [
+        ("```output\n4\n```", "print(2 + 2)"),
+        ("It prints:\n```text\n4\n```", "print(2 + 2)"),
+        ("```\nprint(4)\n```", "print(4)"),
+        ("```python\nprint(4)\n```\n```console\n4\n```", "print(4)"),
+    ],
+)
+def test_what_a_model_believes_its_code_prints_is_not_its_code(shown: str, code: str) -> None:
+    assert form("code").extract(f"```python\nprint(2 + 2)\n```\n{shown}") == code
+
+
+def test_a_block_of_text_counts_where_there_is_no_other() -> None:
+    assert form("code").extract("```text\nSELECT 1\n```") == "SELECT 1"

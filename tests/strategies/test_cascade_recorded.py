@@ -31,7 +31,7 @@ NAMES = {
     "programs": "date_gpt35_pot1_369x20",
     "large": "date_gpt4_cot1_369x3",
 }
-SHUFFLES = 3
+SHUFFLES = int(os.environ.get("THINKCTL_SHUFFLES", "3"))
 
 pytestmark = pytest.mark.skipif(
     not all((POOLS / f"{name}.jsonl.gz").exists() for name in NAMES.values()),

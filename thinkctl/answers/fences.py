@@ -12,6 +12,9 @@ __all__ = ["Block", "blocks", "closes_block", "last_block"]
 _FENCE = re.compile(r"^([ \t]*)(`{3,}|~{3,})([^\n]*)", re.MULTILINE)
 _CLOSING = re.compile(r"^[ \t]*(?:`{3,}|~{3,})[ \t\r]*$", re.MULTILINE)
 
+_SHOWN = frozenset({"console", "out", "output", "plaintext", "result", "stdout", "text", "txt"})
+"""Languages of blocks that show what code prints."""
+
 
 @final
 @dataclass(frozen=True, slots=True)
@@ -52,13 +55,18 @@ def _block(opening: re.Match[str], content: str, *, closed: bool) -> Block:
 def last_block(text: str, *, complete: bool) -> str | None:
     """Give the content of the last closed block that is not empty.
 
-    Only a complete text may end inside its block: generation stopped at the fence and did not keep it.
+    A block that is marked as what code prints counts only where there is no other: models like to show what they
+    believe their program says. Only a complete text may end inside its block: generation stopped at the fence and did
+    not keep it.
     """
-    last = None
+    last = shown = None
     for block in blocks(text):
         if block.content.strip() and (block.closed or complete):
-            last = block.content
-    return last
+            if block.language in _SHOWN:
+                shown = block.content
+            else:
+                last = block.content
+    return shown if last is None else last
 
 
 def closes_block(text: str) -> bool:
