@@ -20,10 +20,22 @@ from thinkctl.controller import Controller
 from thinkctl.evals.intervals import Estimate, mean, share
 from thinkctl.evals.tasks import Task
 from thinkctl.protocols import Engine, StoppingPolicy, Strategy, Verifier
-from thinkctl.runfile import RunFile, read
+from thinkctl.runfile import RunFile, read, read_header, write
 from thinkctl.types import Budget, ModelCard, Problem, Run
 
-__all__ = ["Arm", "Job", "Result", "compare", "dump", "file_of", "grade", "missing", "run_jobs", "teraflops"]
+__all__ = [
+    "Arm",
+    "Job",
+    "Result",
+    "compare",
+    "dump",
+    "file_of",
+    "grade",
+    "missing",
+    "pack",
+    "run_jobs",
+    "teraflops",
+]
 
 _EACH: Final = Budget(tokens=6_000)
 
@@ -94,9 +106,26 @@ def file_of(folder: Path, task: str, arm: Arm) -> Path:
 
 
 def missing(problems: Sequence[Problem], file: Path) -> list[Problem]:
-    """Return the problems that have no run in the file yet."""
-    done = {run.history.problem.id for run in read(file)} if file.exists() else set[str]()
+    """Return the problems that have no run yet, in the file or in what was packed of it before."""
+    done = _recorded(file)
     return [problem for problem in problems if problem.id not in done]
+
+
+def _recorded(file: Path) -> dict[str, Run]:
+    """Return the runs by problem, of ``NAME.jsonl`` and of ``NAME.jsonl.gz``."""
+    both = [path for path in (file.with_name(f"{file.name}.gz"), file) if path.exists()]
+    return {run.history.problem.id: run for path in both for run in read(path)}
+
+
+def pack(job: Job, folder: Path) -> Path:
+    """Write the runs of a job, in the order of its problems, to ``NAME.jsonl.gz`` in place of ``NAME.jsonl``."""
+    file = file_of(folder, job.task.name, job.arm)
+    runs, packed = _recorded(file), file.with_name(f"{file.name}.gz")
+    source = file if file.exists() else packed
+    card = read_header(source).card
+    write(packed, [runs[problem.id] for problem in job.problems], card=card)
+    file.unlink(missing_ok=True)
+    return packed
 
 
 @final
@@ -168,7 +197,7 @@ async def _run(
 async def grade(job: Job, folder: Path, cards: Mapping[str, ModelCard]) -> Result:
     """Grade the runs of a job. Raises ``KeyError`` for a problem that was not run."""
     arm, problems, file = job.arm, job.problems, file_of(folder, job.task.name, job.arm)
-    runs = {run.history.problem.id: run for run in await asyncio.to_thread(lambda: list(read(file)))}
+    runs = await asyncio.to_thread(_recorded, file)
     chosen = [runs[problem.id] for problem in problems]
     answers = [
         (problem, None if run.answer is None else run.answer.text)

@@ -19,7 +19,7 @@ from typing import Final
 
 from thinkctl import Budget, engine_from
 from thinkctl.evals.arms_figure import draw_arms
-from thinkctl.evals.measuring import Arm, Job, compare, dump, grade, run_jobs
+from thinkctl.evals.measuring import Arm, Job, compare, dump, grade, pack, run_jobs
 from thinkctl.evals.tasks import task as task_of
 from thinkctl.models import entry_for
 from thinkctl.protocols import Engine, StoppingPolicy, Strategy
@@ -117,6 +117,9 @@ async def measure(arguments: argparse.Namespace) -> None:
     await run_jobs(jobs, folder, opened, at_once=arguments.at_once, tell=tell)
     cards = {name: entry_for(name).card for name in (SMALL, LARGE)}
     for name in arguments.task:
+        for job in jobs:
+            if job.task.name == name:
+                pack(job, folder)
         results = [await grade(job, folder, cards) for job in jobs if job.task.name == name]
         rows = compare(results, results[0].arm)
         (folder / f"{name}.jsonl").write_text(dump(rows), encoding="utf-8")

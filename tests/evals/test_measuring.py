@@ -12,7 +12,18 @@ from scipy.stats import ttest_1samp
 
 from thinkctl.errors import EngineUnavailable
 from thinkctl.evals.arms_figure import draw_arms
-from thinkctl.evals.measuring import Arm, Job, Result, compare, file_of, grade, missing, run_jobs, teraflops
+from thinkctl.evals.measuring import (
+    Arm,
+    Job,
+    Result,
+    compare,
+    file_of,
+    grade,
+    missing,
+    pack,
+    run_jobs,
+    teraflops,
+)
 from thinkctl.evals.tasks import Task
 from thinkctl.runfile import read
 from thinkctl.stopping import Threshold
@@ -153,3 +164,15 @@ def test_the_figure_has_every_arm_and_is_the_same_file_each_time(tmp_path: Path)
     drawn = (tmp_path / "one.svg").read_text(encoding="utf-8")
     assert drawn == (tmp_path / "two.svg").read_text(encoding="utf-8")
     assert all(f">{arm.name}<" in drawn for arm in ARMS)
+
+
+def test_packed_runs_are_graded_as_before_and_nothing_is_run_again(tmp_path: Path) -> None:
+    run(run_jobs(JOBS, tmp_path, engine))
+    cards = {name: engine(name).card for name in ("small", "large")}
+    before = run(grade(JOBS[1], tmp_path, cards))
+    packed = pack(JOBS[1], tmp_path)
+    assert not file_of(tmp_path, "24", ARMS[1]).exists()
+    assert [each.history.problem.id for each in read(packed)] == ["p0", "p1", "p2"]
+    assert missing(PROBLEMS, file_of(tmp_path, "24", ARMS[1])) == []
+    again = pack(JOBS[1], tmp_path)
+    assert (again, run(grade(JOBS[1], tmp_path, cards))) == (packed, before)
