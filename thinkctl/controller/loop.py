@@ -15,6 +15,7 @@ from typing import Any, Final, final
 from thinkctl.answers import form_of
 from thinkctl.controller.admission import Admission
 from thinkctl.controller.allotment import Share
+from thinkctl.controller.forks import Forks
 from thinkctl.controller.growing import Growing, Order
 from thinkctl.controller.launcher import Launcher
 from thinkctl.controller.ledger import Grant, Ledger
@@ -90,6 +91,7 @@ class Loop:
             in_flight=lambda: len(self._growing) if share is None else share.batch_in_flight,
             elapsed=self._elapsed,
         )
+        self._forks = Forks(self._pump)
         self._launcher = Launcher(
             setup=setup,
             form=form_of(problem),
@@ -236,7 +238,7 @@ class Loop:
     async def _probe(self, sample: Growing, ask: ProbeRequest) -> None:
         """Probe; a policy that asks for the same again meanwhile is not served twice."""
         try:
-            await self._pump.probe(sample, ask)
+            await self._forks.probe(sample, ask)
         finally:
             self._probing.discard(ask)
 
@@ -333,7 +335,7 @@ class Loop:
         for sample in list(self._growing.values()):
             self._cut(sample, by_policy=by_policy)
         if self._tasks:
-            self._begin(self._pump.abort_probes())
+            self._begin(self._forks.end())
         cancelled = False
         mistake: BaseException | None = None
         while self._tasks:

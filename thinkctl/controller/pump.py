@@ -1,14 +1,14 @@
-"""Runs one sample from its first token to its verdict: streams, renewals, conclusion, probes."""
+"""Runs one sample from its first token to its verdict: streams, renewals, conclusion, judging."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Final, final
 
 from thinkctl.controller.admission import Admission
-from thinkctl.controller.closing import close_and_book, close_together
+from thinkctl.controller.closing import close_and_book
 from thinkctl.controller.growing import Growing, Order
 from thinkctl.controller.ledger import Grant
 from thinkctl.controller.meter import MeteredEngine
@@ -17,25 +17,18 @@ from thinkctl.errors import RequestFailed
 from thinkctl.pricing import price
 from thinkctl.protocols import Engine, Stream, Verifier
 from thinkctl.types import (
-    Answer,
     Constraint,
     Finish,
     GenerationSpec,
     History,
     Prices,
-    Probe,
-    ProbeRequest,
     ReceiptLine,
     Role,
-    Sampling,
     StreamUsage,
-    TokenLogprob,
-    Usage,
 )
 
 __all__ = ["Pump"]
 
-_GREEDY: Final = Sampling(temperature=0)
 _LONGEST_ANSWER: Final = 512
 """Tokens of an answer that has a type, where there is room and nobody said how many."""
 _SHARE: Final = 2
@@ -58,8 +51,6 @@ class Pump:
     history: Callable[[], History]
     in_flight: Callable[[], int]
     elapsed: Callable[[], float]
-    _forks: set[Stream] = field(default_factory=set[Stream])
-    _no_more_forks: bool = False
     _concluding: int = 0
     _changed: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -130,7 +121,7 @@ class Pump:
         finish: Finish | None = None
         stream: Stream | None = None
         try:
-            stream = sample.engine.stream(sample.ids, self._spec(sample, grant))
+            stream = sample.engine.stream(sample.ids, self.spec(sample, grant))
             sample.stream = stream
             timer = StreamTimer(self.rates, loop.time())
             async for delta in stream:
@@ -165,7 +156,7 @@ class Pump:
         most = self.admission.answer_reserve + sample.more_answer
         return sample.answered or sample.said.tokens_since_cue() >= most
 
-    def _spec(self, sample: Growing, grant: Grant) -> GenerationSpec:
+    def spec(self, sample: Growing, grant: Grant) -> GenerationSpec:
         sampling = sample.request.sampling
         seed = self.seed * 1_000_003 + sample.index if sample.engine.caps.seeds else None
         return GenerationSpec(
@@ -179,11 +170,11 @@ class Pump:
             thinking_tokens=self._thought_left(sample),
             attempts=self.admission.attempts,
             stop_token_ids=self._end_of_thought(sample),
-            constraint=self._constraint(sample) if sample.said.concluded_at is not None else None,
+            constraint=self.constraint(sample) if sample.said.concluded_at is not None else None,
         )
 
     @staticmethod
-    def _constraint(sample: Growing) -> Constraint | None:
+    def constraint(sample: Growing) -> Constraint | None:
         """Return what its answer is held to. Where an engine cannot, the answer is checked when it is there."""
         return sample.form.constraint if sample.engine.caps.constraints else None
 
@@ -379,71 +370,3 @@ class Pump:
         sample.finished(finish, self.elapsed())
         self.admission.finished(sample)
         self.news(sample, True)
-
-    # -- probing --------------------------------------------------------------------------------------------
-
-    async def probe(self, sample: Growing, ask: ProbeRequest) -> None:
-        """Fork a short greedy answer from a running sample; what it cannot afford it leaves out."""
-        closing = sample.tokenizer.encode(ask.text) if ask.text else self.closing(sample)
-        at = sample.said.length if ask.at is None else ask.at
-        prompt = [*sample.said.prompt_ids, *sample.said.token_ids[:at], *closing]
-        if self._no_more_forks or at > sample.said.length:
-            return
-        grant = self.admission.reserve(len(prompt), ask.max_tokens, sample.model)
-        if grant is None:
-            return
-        spec = replace(
-            self._spec(sample, grant),
-            temperature=_GREEDY.temperature,
-            top_p=1.0,
-            top_k=0,
-            min_p=0.0,
-            seed=None,
-            stop_token_ids=(),
-            constraint=None if ask.text else self._constraint(sample),
-        )
-        token_ids: list[int] = []
-        logprobs: list[TokenLogprob] = []
-        failed = False
-        stream: Stream | None = None
-        try:
-            stream = sample.engine.stream(prompt, replace(spec, logprobs=ask.logprobs))
-            self._forks.add(stream)
-            async for delta in stream:
-                token_ids += delta.token_ids
-                logprobs += delta.logprobs or ()
-                if sample.form.closed(sample.tokenizer.decode(token_ids)):
-                    break
-        except RequestFailed:
-            failed = True  # it says nothing, which is no news either; what it used is on the bill
-        finally:
-            if stream is not None:
-                self._forks.discard(stream)
-
-            def book(used: StreamUsage) -> None:
-                usage = Usage(
-                    requests=used.requests if stream is not None else 0,
-                    prompt_tokens=used.prompt_tokens,
-                    cached_tokens=used.cached_tokens,
-                    probe_tokens=len(token_ids),
-                    wasted_tokens=max(0, used.generated_tokens - len(token_ids)),
-                    estimated=used.estimated,
-                )
-                self.admission.ledger.settle(
-                    grant, Role.PROBE, sample.model, usage, self.prices[sample.model]
-                )
-                text = sample.tokenizer.decode(token_ids)
-                found = sample.form.extract(sample.form.cue + text, complete=sample.form.closed(text))
-                answer = None if found is None else Answer(found, sample.form.key(found), sample.index, True)
-                forced = ask.text or self.closing_text(sample)
-                sample.add_probe(
-                    Probe(at, text, answer, tuple(logprobs) or None, usage, forced, len(closing))
-                )
-                self.news(sample, not failed)
-
-            await close_and_book(stream, len(prompt), len(token_ids), book)
-
-    async def abort_probes(self) -> None:
-        """Let no further probe begin, and close those that run."""
-        self._no_more_forks = True
-        await close_together(self._forks)
