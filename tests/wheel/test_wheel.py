@@ -58,3 +58,10 @@ def test_the_command_explains_itself() -> None:
     done = subprocess.run([command, "--help"], capture_output=True, check=False, text=True)
     assert done.returncode == 0, done.stderr
     assert "Usage" in done.stdout
+
+
+@pytest.mark.parametrize("name", ["gsm8k", "humaneval", "mbpp", "sql_recursive", "countdown"])
+def test_the_tasks_come_with_their_data_and_need_no_extra(name: str) -> None:
+    from thinkctl.evals.tasks import task
+
+    assert len(task(name).problems) > 50
