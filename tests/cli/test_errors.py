@@ -160,11 +160,14 @@ def test_prices_are_read_exactly():
 
 
 SLOW = """
+import signal
+
 import thinkctl.cli.ask
 from thinkctl.cli import main
 from thinkctl.testing import Script, ScriptedEngine
 
 
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a job in the background ignores it
 engine = ScriptedEngine([Script("and so on ", seconds_per_token=0.05, ends=False)])
 thinkctl.cli.ask.open_engine = lambda spec, seed=0: engine
 try:

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -77,6 +78,15 @@ def test_a_deadline_is_kept_in_real_time() -> None:
     assert time.monotonic() - begun < 5, "a busy machine may be late, but not without end"
 
 
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    """Let the interrupt raise, also where the tests run in the background, which ignores it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("interruptible")
 def test_an_interrupt_cancels_the_work_and_waits_until_the_engine_is_free() -> None:
     """As Ctrl-C does: it comes in the main thread while the work is done in another."""
     engine = ScriptedEngine([endless(seconds_per_token=0.01)])
