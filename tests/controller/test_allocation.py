@@ -17,7 +17,7 @@ from thinkctl.engines.replay import ReplayEngine
 from thinkctl.errors import ConfigurationError
 from thinkctl.protocols import Allocation, StoppingPolicy
 from thinkctl.runfile import Recorded, RecordedSample
-from thinkctl.stopping import Elimination, FirstCome, FlipProbability, LeastConfident, Uniform
+from thinkctl.stopping import Elimination, FirstCome, FlipProbability, LeastConfident, Margin, Uniform
 from thinkctl.testing import ScriptedEngine, run
 from thinkctl.types import Standing, StopReason
 
@@ -155,6 +155,29 @@ def test_the_wall_around_a_batch_holds_and_nearly_all_of_it_is_used(allocation, 
     assert spent >= min(tokens - 100, 12 * 12 * 10 * 0.9)
     walls = {done.stop for done in runs}
     assert walls <= {StopReason.TOKENS, StopReason.POLICY, StopReason.DONE}
+
+
+@pytest.mark.parametrize("tokens", [400, 700, 1_000, 1_200])
+def test_what_is_left_is_spent_in_the_order_in_which_samples_were_given_out(tokens) -> None:
+    """Where there is not enough for all at once, nobody starts a second sample before everybody has started one."""
+    engine = ScriptedEngine(
+        lambda number, prompt: says(str(number), 60 + 7 * (number % 5), seconds_per_token=0.01)
+    )
+    problems = [Problem.of(f"Question {number}?") for number in range(4)]
+    controller = Controller(engine, Asks(12), policy=Margin(3))
+
+    async def all_of_them() -> list[Run]:
+        batch = controller.solve_many(
+            problems, Budget(tokens=tokens), at_once=16, allocation=FlipProbability()
+        )
+        return [done async for done in batch]
+
+    runs = run(all_of_them())
+    assert min(bought(runs)) >= 1
+    firsts = [done.samples[0].started for done in runs]
+    seconds = [done.samples[1].started for done in runs if done.history.bought > 1]
+    assert max(firsts) <= min(seconds, default=max(firsts))
+    assert sum(done.receipt.generated_tokens for done in runs) <= tokens
 
 
 @pytest.mark.parametrize("dollars", ["100", "415", "1000"])

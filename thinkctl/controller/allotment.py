@@ -46,12 +46,13 @@ class Share:
     @property
     def waits(self) -> bool:
         """Whether its turn may still come."""
-        return self.wanted > 0 and self.priority is not None and not self._allotment.over
+        may = self.granted > 0 or self.priority is not None
+        return self.wanted > 0 and may and not self._allotment.over
 
     @property
     def enough(self) -> bool:
         """Whether the allocation gives it no more, although it could use some."""
-        return self.wanted > 0 and self.priority is None
+        return self.wanted > 0 and self.priority is None and not self.granted
 
     @property
     def wall(self) -> StopReason | None:
@@ -68,21 +69,21 @@ class Share:
             for sample in history.samples[len(history.settled) :]
         )
         self.standing = Standing(leader + pending, runner_up, history.bought, self.place)
-        self.granted = min(self.granted, wanted)
+        self._allotment.limit(self, wanted)
         self.priority = self._allotment.rank(self)
         self._allotment.deal(ended=ended)
-        return self.granted
+        return self._allotment.turns(self)
 
     def started(self, number: int) -> None:
         """Take note that so many of the granted samples were started."""
         now = self.standing
-        self.granted -= number
+        self._allotment.begun(self, number)
         self.in_flight += number
         self.standing = Standing(now.leader + number, now.runner_up, now.bought + number, self.place)
 
     def blocked(self, wall: StopReason | None, *, by_batch: bool) -> None:
         """Give back what could not be started: ``by_batch`` nothing is left for it, else its own budget is spent."""
-        self.granted = 0
+        self._allotment.limit(self, 0)
         self.priority = self._allotment.rank(self)
         if by_batch:
             self._allotment.block(wall)
@@ -106,6 +107,7 @@ class Allotment:
         self._width: Final = width
         self._full = False
         self._shares = [Share(self, place) for place in range(number)]
+        self._queue: list[Share] = []  # of grants in the order they were made: what is left is spent in this order
         self.shares: Final = tuple(self._shares)
 
     @property
@@ -131,8 +133,34 @@ class Allotment:
                 return
             first = max(hungry, key=_urgency)
             first.granted += 1
+            self._queue.append(first)
             first.priority = self.rank(first)
             first.wake()
+
+    def turns(self, share: Share) -> int:
+        """Return how many samples a run may start now: its grants, up to the first that another one holds."""
+        own = 0
+        while own < len(self._queue) and self._queue[own] is share:
+            own += 1
+        return own
+
+    def limit(self, share: Share, number: int) -> None:
+        """Leave a run so many of its grants at most, the first ones; whose turn it is then is woken."""
+        while share.granted > number:
+            del self._queue[max(place for place, owner in enumerate(self._queue) if owner is share)]
+            share.granted -= 1
+        self._next()
+
+    def begun(self, share: Share, number: int) -> None:
+        """Take so many grants of a run, its first ones, off the queue: they were used."""
+        for _ in range(number):
+            self._queue.remove(share)
+        share.granted -= number
+        self._next()
+
+    def _next(self) -> None:
+        if self._queue:
+            self._queue[0].wake()
 
     def rank(self, share: Share) -> float | None:
         """Return how urgent a further sample of a run is, beyond those that it was granted."""
@@ -142,8 +170,12 @@ class Allotment:
         )
 
     def block(self, wall: StopReason | None) -> None:
-        """Grant nothing until a sample ends; with none in flight that is for ever."""
+        """Take back all grants and make none until a sample ends; with none in flight that is for ever."""
         self._full = True
+        self._queue.clear()
+        for share in self._shares:
+            share.granted = 0
+            share.priority = self.rank(share)
         self.wall = wall or self.wall
         if not self.in_flight:
             self.over = True
@@ -154,6 +186,7 @@ class Allotment:
         """Take a run out of the batch."""
         if share in self._shares:
             self._shares.remove(share)
+            self.limit(share, 0)
             self.deal(ended=True)
 
 
