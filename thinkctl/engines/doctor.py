@@ -282,7 +282,7 @@ async def _constraints(engine: Engine, _: Sequence[int]) -> Finding:
         return Finding("constraints", "yes" if engine.caps.constraints else "no", "by its capabilities")
     form = {"type": "json_schema", "json_schema": {"name": "answer", "schema": dict(_SCHEMA), "strict": True}}
     said = await engine.answer(
-        [Message(role="user", content="Tell me a story.")], response_format=form, max_tokens=40
+        [Message(role="user", content="Tell me a story.")], response_format=form, max_tokens=120
     )
     text = _content(said)
     try:
