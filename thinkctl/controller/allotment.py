@@ -107,7 +107,9 @@ class Allotment:
         self._width: Final = width
         self._full = False
         self._shares = [Share(self, place) for place in range(number)]
-        self._queue: list[Share] = []  # of grants in the order they were made: what is left is spent in this order
+        self._queue: list[
+            Share
+        ] = []  # of grants in the order they were made: what is left is spent in this order
         self.shares: Final = tuple(self._shares)
 
     @property

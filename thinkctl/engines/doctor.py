@@ -289,7 +289,9 @@ async def _constraints(engine: Engine, _: Sequence[int]) -> Finding:
         held = isinstance(json.loads(text).get("answer"), int)
     except (ValueError, AttributeError):
         held = False
-    advice = "" if held else "Typed answers are checked after the fact here: one that is not of its type abstains."
+    advice = (
+        "" if held else "Typed answers are checked after the fact here: one that is not of its type abstains."
+    )
     return Finding(
         "constraints", "yes" if held else "no", f"a JSON schema was asked for, {text[:60]!r} came", advice
     )
