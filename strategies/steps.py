@@ -10,11 +10,10 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from fractions import Fraction
 from typing import Final, Literal, final
 
 from thinkctl.errors import ConfigurationError
-from thinkctl.selectors import WeightedMajority, score_of
+from thinkctl.selectors import score_of, weighted_vote
 from thinkctl.strategies.prompts import reason_first
 from thinkctl.types import Answer, Finish, History, Request, Sample, Sampling
 
@@ -117,23 +116,11 @@ class WeightedChains:
         check_aggregate(self.aggregate)
 
     def select(self, history: History) -> Answer | None:
-        if self.aggregate == "last":
-            return WeightedMajority("score").select(history)
-        voting = [
+        return weighted_vote(
             (sample.answer, chain_score(history.samples, sample, self.aggregate))
             for sample in history.settled
             if sample.answer is not None
-        ]
-        known = [Fraction(score) for _, score in voting if score is not None]
-        average = sum(known, Fraction(0)) / len(known) if known else Fraction(1)
-        first: dict[str, Answer] = {}
-        weights: dict[str, Fraction] = {}
-        for answer, score in voting:
-            first.setdefault(answer.key, answer)
-            weights[answer.key] = weights.get(answer.key, Fraction(0)) + (
-                average if score is None else Fraction(score)
-            )
-        return max(first.values(), key=lambda answer: weights[answer.key], default=None)
+        )
 
 
 def check_aggregate(aggregate: str) -> None:

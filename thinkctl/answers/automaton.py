@@ -56,7 +56,7 @@ class Automaton:
     """
 
     def __init__(self, pattern: str) -> None:
-        self._pattern = pattern
+        self.pattern = pattern
         self._silent: list[list[int]] = []
         self._moves: list[tuple[Ranges, int] | None] = []
         self._kept: dict[tuple[States, str], States] = {}
@@ -152,7 +152,7 @@ class Automaton:
     def _node(self) -> int:
         if len(self._moves) >= _MOST_NODES:
             raise ConfigurationError(
-                f"the pattern {self._pattern[:80]!r} is too large: what it repeats, counted out, has more than "
+                f"the pattern {self.pattern[:80]!r} is too large: what it repeats, counted out, has more than "
                 f"{_MOST_NODES} places; give smaller counts or bounds"
             )
         self._silent.append([])
@@ -227,7 +227,7 @@ class Automaton:
                 return _others(_CATEGORIES[name]) if kind == "NOT" else _CATEGORIES[name]
             case _:
                 raise ConfigurationError(
-                    f"the pattern {self._pattern[:80]!r} has {operation.lower().replace('_', ' ')}, to which no "
+                    f"the pattern {self.pattern[:80]!r} has {operation.lower().replace('_', ' ')}, to which no "
                     "answer can be held; use no look-around, references, flags or inner anchors"
                 )
 

@@ -15,6 +15,7 @@ from thinkctl.selectors.votes import (
     score_of,
     tally,
     top_two,
+    weighted_vote,
 )
 
 __all__ = [
@@ -28,4 +29,5 @@ __all__ = [
     "score_of",
     "tally",
     "top_two",
+    "weighted_vote",
 ]

@@ -21,6 +21,7 @@ __all__ = [
     "score_of",
     "tally",
     "top_two",
+    "weighted_vote",
 ]
 
 Weight = Literal["confidence", "score"]
@@ -85,15 +86,10 @@ class WeightedMajority:
             )
 
     def select(self, history: History) -> Answer | None:
-        votes = [
+        return weighted_vote(
             (sample.answer, sample.confidence if self.weight == "confidence" else score_of(sample))
             for sample in history.settled
             if sample.answer is not None
-        ]
-        known = [Fraction(weight) for _, weight in votes if weight is not None]
-        average = sum(known, Fraction(0)) / len(known) if known else Fraction(1)
-        return _heaviest(
-            (answer, average if weight is None else Fraction(weight)) for answer, weight in votes
         )
 
 
@@ -165,6 +161,14 @@ class Latest:
 
     def select(self, history: History) -> Answer | None:
         return history.answers[-1] if history.answers else None
+
+
+def weighted_vote(votes: Iterable[tuple[Answer, float | None]]) -> Answer | None:
+    """Return the first answer of the value with the largest sum of weights; an unknown weight counts as the average."""
+    votes = list(votes)
+    known = [Fraction(weight) for _, weight in votes if weight is not None]
+    average = sum(known, Fraction(0)) / len(known) if known else Fraction(1)
+    return _heaviest((answer, average if weight is None else Fraction(weight)) for answer, weight in votes)
 
 
 def _heaviest(votes: Iterable[tuple[Answer, Fraction | int]]) -> Answer | None:

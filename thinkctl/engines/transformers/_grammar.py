@@ -38,7 +38,7 @@ class Vocabulary:
         self.texts: list[str] = []
         self._size = size
         self._root = _Node()
-        self._masks: dict[tuple[int, States], torch.Tensor] = {}
+        self._masks: dict[tuple[str, States], torch.Tensor] = {}
         for token in range(size):
             whole = tokenizer.decode([*anchor, token])
             text = whole.removeprefix(before) if whole.startswith(before) else ""
@@ -54,7 +54,7 @@ class Vocabulary:
 
     def mask(self, machine: Automaton, states: States) -> torch.Tensor:
         """Return which tokens may come next, shape (vocabulary,); the ends where the text may end."""
-        known = self._masks.get((id(machine), states))
+        known = self._masks.get((machine.pattern, states))
         if known is not None:
             return known
         found = torch.zeros(self._size, dtype=torch.bool)
@@ -64,7 +64,7 @@ class Vocabulary:
             found[self.ends] = True
         if len(self._masks) >= _MOST_KEPT:
             self._masks.clear()
-        self._masks[id(machine), states] = found
+        self._masks[machine.pattern, states] = found
         return found
 
     def _allowed(self, machine: Automaton, states: States) -> list[int]:
