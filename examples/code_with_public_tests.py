@@ -14,21 +14,21 @@ from thinkctl.stopping import Threshold
 from thinkctl.strategies import BestOfN
 from thinkctl.verifiers import Sandbox, UnitTests, run_tests
 
-TESTS = ["assert roman(4) == 'IV'", "assert roman(9) == 'IX'"]
-HIDDEN = ["assert roman(1994) == 'MCMXCIV'", "assert roman(58) == 'LVIII'"]
+TESTS = ["assert runs('aab') == [('a', 2), ('b', 1)]", "assert runs('') == []"]
+HIDDEN = ["assert runs('abba') == [('a', 1), ('b', 2), ('a', 1)]", "assert runs('zzz') == [('z', 3)]"]
 PROBLEM = Problem.model_validate(
     {
-        "messages": "Write a Python function `roman(number)` that returns a whole number from 1 to 3999 as a Roman "
-        f"numeral. It should pass:\n\n```python\n{chr(10).join(TESTS)}\n```",
+        "messages": "Write a Python function `runs(text)` that returns a list of pairs of each run of equal characters "
+        f"and its length. It should pass:\n\n```python\n{chr(10).join(TESTS)}\n```",
         "form": "code",
-        "given": {"tests": TESTS, "entry_point": "roman"},
+        "given": {"tests": TESTS, "entry_point": "runs"},
     }
 )
 
 
 async def main(spec: str) -> None:
     engine = engine_from(spec)
-    sandbox = Sandbox(seconds=3)
+    sandbox = Sandbox(seconds=10)
     controller = Controller(
         engine, BestOfN(8, think=False), policy=Threshold(1.0), verifier=UnitTests(sandbox), speculate=3
     )
@@ -39,7 +39,7 @@ async def main(spec: str) -> None:
             print(f"sample {sample.index}: {sample.verdict.score:.2f} {first}")
     if run.answer is not None:
         print(run.answer.text)
-        tested = await run_tests(run.answer.text, HIDDEN, sandbox, entry_point="roman")
+        tested = await run_tests(run.answer.text, HIDDEN, sandbox, entry_point="runs")
         print(f"hidden tests passed: {sum(tested.passed)} of {len(HIDDEN)}")
     spent = run.receipt
     print(f"{run.stop}: {run.why}; {spent.generated_tokens} tokens, {spent.verifier_calls} checks")

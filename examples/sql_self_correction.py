@@ -3,8 +3,10 @@
 Run: python examples/sql_self_correction.py [SMALL] [LARGE]
      (default: vllm:qwen2.5-coder-0.5b-instruct and vllm:qwen2.5-coder-1.5b-instruct)
 
-The question needs a recursive query. The check runs a query read-only and tells the model what the database said; it
-does not know what the right rows are. This file does, since it made the database, and says so beside each answer.
+The question needs a recursive query, and with these two models none of the three answers was right on 2026-11-22: the
+small one's query ran, and that it runs is all that the check can see. docs/log.md has 41 such questions. The check runs
+a query read-only and tells the model what the database said; it does not know what the right rows are. This file does,
+since it made the database, and says so beside each answer.
 """
 
 import asyncio

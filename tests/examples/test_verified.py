@@ -30,17 +30,23 @@ SELECT name FROM under
 NO_SUCH_TABLE = "```sql\nSELECT name FROM employees WHERE manager = 'Ben'\n```"
 ONE_LEVEL = "```sql\nSELECT name FROM staff WHERE manager_id = 2\n```"
 
-ROMAN = """```python
-def roman(number):
-    signs = {1000: "M", 900: "CM", 500: "D", 400: "CD", 100: "C", 90: "XC", 50: "L", 40: "XL", 10: "X", 9: "IX",
-             5: "V", 4: "IV", 1: "I"}
-    said = ""
-    for value, sign in signs.items():
-        said += sign * (number // value)
-        number %= value
-    return said
+RUNS = """```python
+from itertools import groupby
+
+def runs(text):
+    return [(sign, len(list(same))) for sign, same in groupby(text)]
 ```"""
-SHORT_SIGHTED = '```python\ndef roman(number):\n    return {4: "IV", 9: "VIIII"}[number]\n```'
+WITHOUT_END = """```python
+def runs(text):
+    found, length = [], 1
+    for before, sign in zip(text, text[1:]):
+        if before == sign:
+            length += 1
+        else:
+            found.append((before, length))
+            length = 1
+    return found
+```"""
 
 
 def recording(
@@ -89,11 +95,11 @@ def test_code_is_written_until_its_public_tests_pass_and_the_hidden_ones_tell_wh
 ) -> None:
     defined = runpy.run_path(str(EXAMPLES / "code_with_public_tests.py"), run_name="example")
     asks, check = BestOfN(8, think=False), UnitTests()
-    texts = [SHORT_SIGHTED, "I do not know.", ROMAN]
+    texts = [WITHOUT_END, "I do not know.", RUNS]
     said = call(
         "code_with_public_tests", recording(tmp_path / "code.jsonl", defined["PROBLEM"], asks, texts, check)
     )
-    assert said[0].startswith("sample 0: 0.50 assert roman(9) == 'IX' failed")
+    assert said[0].startswith("sample 0: 0.50 assert runs('aab') == [('a', 2), ('b', 1)] failed")
     assert said[1] == "sample 1: 0.00 There is no code in the answer."
     assert "sample 2: 1.00 all public tests passed" in said
     assert "hidden tests passed: 2 of 2" in said
