@@ -54,7 +54,7 @@ def arms_of(name: str) -> list[Arm]:
     if name in {"humaneval", "mbpp"}:
         return [large, small, *checked("0.5B", SMALL, warm, 8)]
     if name == "sql_recursive":
-        return [large, small, *checked("0.5B", SMALL, warm, 8), *checked("1.5B", LARGE, warm, 8)[1:]]
+        return [large, small, *checked("0.5B", SMALL, warm, 4), *checked("1.5B", LARGE, warm, 4)[1:]]
     if name in {"countdown", "game24"}:
         return [large, *searching(SMALL)]
     return [
@@ -79,7 +79,7 @@ def checked(size: str, model: str, sampling: Sampling, n: int) -> list[Arm]:
 
 def searching(model: str) -> list[Arm]:
     """Return best-of-n and two tree searches with the same exact check, score, prompt and tokens."""
-    short, budget = Sampling(temperature=1.0, max_tokens=48), Budget(tokens=600)
+    short, budget = Sampling(temperature=1.0, max_tokens=48), Budget(tokens=200)
     parts: dict[str, tuple[Strategy, StoppingPolicy | None]] = {
         "best-of-n": (BestOfN(200, think=False, sampling=short), Threshold(1.0)),
         "UCT": (UCT(200, think=False, sampling=short), None),

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 from thinkctl.evals.tasks.data import rows
 from thinkctl.evals.tasks.task import Task
-from thinkctl.types import Answer, History, Problem, Request, Sample
+from thinkctl.types import Answer, History, Message, Problem, Request, Sample
 from thinkctl.verifiers import Arithmetic
 
 __all__ = ["countdown", "game24"]
@@ -15,6 +15,16 @@ _ASKED: Final = (
     "Use the numbers {}, each exactly once, and the operations + - * / with parentheses to write an expression "
     "that equals {}."
 )
+_SHOWN: Final[dict[int, tuple[tuple[list[int], int, str], ...]]] = {
+    2: (([60, 4], 15, "60 / 4"), ([17, 58], 41, "58 - 17"), ([9, 13], 117, "9 * 13")),
+    3: (([9, 5, 6], 24, "6 * (9 - 5)"), ([50, 4, 2], 21, "50 / 2 - 4"), ([70, 13, 8], 49, "70 - 13 - 8")),
+    4: (
+        ([1, 9, 5, 6], 24, "6 * (9 - 5) * 1"),
+        ([2, 3, 7, 11], 24, "(11 - 7) * 3 * 2"),
+        ([8, 8, 4, 2], 24, "8 + 8 + 4 * 2"),
+    ),
+}
+"""Examples by the number of numbers: without them nearly every answer of a small model used other numbers."""
 
 
 def countdown(numbers: int = 3) -> Task:
@@ -29,15 +39,13 @@ def game24() -> Task:
     return _puzzles("game24", rows("game24.jsonl.gz"), source, "MIT")
 
 
-def _puzzles(name: str, chosen: list[dict[str, object]], source: str, licence: str) -> Task:
+def _puzzles(name: str, chosen: list[dict[str, Any]], source: str, licence: str) -> Task:
     problems = tuple(
-        Problem.model_validate(
-            {
-                "id": row["id"],
-                "form": "text",
-                "messages": _ASKED.format(row["numbers"], row["target"]),
-                "given": {"numbers": row["numbers"], "target": row["target"]},
-            }
+        Problem(
+            messages=_put(row["numbers"], row["target"]),
+            id=row["id"],
+            form="text",
+            given={"numbers": row["numbers"], "target": row["target"]},
         )
         for row in chosen
     )
@@ -50,6 +58,17 @@ def _puzzles(name: str, chosen: list[dict[str, object]], source: str, licence: s
         _exact,
         Arithmetic,
     )
+
+
+def _put(numbers: list[int], target: int) -> tuple[Message, ...]:
+    """Return the puzzle after some that are solved."""
+    messages: list[Message] = []
+    for shown, reached, expression in _SHOWN[len(numbers)]:
+        messages += [
+            Message(role="user", content=_ASKED.format(shown, reached)),
+            Message(role="assistant", content=f"Final answer: {expression}"),
+        ]
+    return (*messages, Message(role="user", content=_ASKED.format(numbers, target)))
 
 
 async def _exact(problem: Problem, text: str) -> bool:

@@ -153,7 +153,7 @@ def test_steps_of_a_chain_go_on_token_exactly(found, name) -> None:
                     else sample.text[len(found[name, wall].run.samples[index].text) :]
                 )
                 assert "." in own or sample.usage.generated_tokens >= 24
-    assert steps > 0
+    assert steps > 0 or name == "portfolio"  # which may give beam search no second sample
 
 
 @pytest.mark.parametrize("name", SEARCHES)
