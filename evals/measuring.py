@@ -18,6 +18,7 @@ import numpy as np
 
 from thinkctl.controller import Controller
 from thinkctl.evals.intervals import Estimate, mean, share
+from thinkctl.evals.judging import Judging, trust
 from thinkctl.evals.tasks import Task
 from thinkctl.protocols import Engine, StoppingPolicy, Strategy, Verifier
 from thinkctl.runfile import RunFile, read, read_header, write
@@ -31,6 +32,7 @@ __all__ = [
     "dump",
     "file_of",
     "grade",
+    "judged",
     "missing",
     "pack",
     "run_jobs",
@@ -215,6 +217,29 @@ async def grade(job: Job, folder: Path, cards: Mapping[str, ModelCard]) -> Resul
         tuple(teraflops(run, cards) for run in chosen),
         sum(run.receipt.overshoot_tokens for run in chosen),
     )
+
+
+async def judged(job: Job, folder: Path) -> Judging | None:
+    """Grade every judged sample of a job, and return how far its verdicts agree; ``None`` where nothing was judged.
+
+    Verdicts of a verifier that sees what is public, against the task's hidden references: what passes and is wrong
+    is what best-of-n will find.
+    """
+    runs = await asyncio.to_thread(_recorded, file_of(folder, job.task.name, job.arm))
+    chosen = [runs[problem.id] for problem in job.problems]
+    samples = [
+        (run.history.problem, sample.answer)
+        for run in chosen
+        for sample in run.samples
+        if sample.verdict is not None and sample.answer is not None
+    ]
+    if not samples:
+        return None
+    right: dict[tuple[str, str], bool] = {}
+    for problem, answer in samples:
+        if (problem.id, answer.text) not in right:
+            right[problem.id, answer.text] = await job.task.grade(problem, answer.text)
+    return trust(chosen, lambda history, answer: right[history.problem.id, answer.text])
 
 
 def compare(results: Iterable[Result], baseline: str) -> list[dict[str, object]]:

@@ -2,9 +2,9 @@
 
 Run: .venv/bin/python evals/results/measure.py TASK ... [--questions N] [--arm NAME ...] [--tune] [--out FOLDER]
 
-Writes one run file for each arm of a task, TASK.jsonl with one row an arm, and prints that as a table. It may be
-interrupted: the same command goes on where it was. Prompts are chosen (--tune) on other questions than those that are
-reported on.
+Writes one run file for each arm of a task, TASK.jsonl with one row an arm, and prints that as a table, with how far
+each arm's own check agrees with the hidden references. It may be interrupted: the same command goes on where it was.
+Prompts are chosen (--tune) on other questions than those that are reported on.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from typing import Final
 
 from thinkctl import Budget, engine_from
 from thinkctl.evals.arms_figure import draw_arms
-from thinkctl.evals.measuring import Arm, Job, compare, dump, grade, pack, run_jobs
+from thinkctl.evals.measuring import Arm, Job, compare, dump, grade, judged, pack, run_jobs
 from thinkctl.evals.tasks import task as task_of
 from thinkctl.models import entry_for
 from thinkctl.protocols import Engine, StoppingPolicy, Strategy
@@ -133,6 +133,9 @@ async def measure(arguments: argparse.Namespace) -> None:
                 f"{row['generated_tokens']:7.1f} tokens  {row['flops_ratio']:5.2f} x FLOPs  difference "
                 f"{row['difference']:+.1f} [{row['difference_low']}, {row['difference_high']}]"
             )
+        for job in (job for job in jobs if job.task.name == name):
+            if (found := await judged(job, folder)) is not None:
+                print(f"  the check of {job.arm.name}: {found.verdict}")
 
 
 if __name__ == "__main__":

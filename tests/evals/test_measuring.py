@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from asyncio import run
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ from scipy.stats import ttest_1samp
 
 from thinkctl.errors import EngineUnavailable
 from thinkctl.evals.arms_figure import draw_arms
+from thinkctl.evals.judging import Judging
 from thinkctl.evals.measuring import (
     Arm,
     Job,
@@ -19,6 +21,7 @@ from thinkctl.evals.measuring import (
     compare,
     file_of,
     grade,
+    judged,
     missing,
     pack,
     run_jobs,
@@ -176,3 +179,39 @@ def test_packed_runs_are_graded_as_before_and_nothing_is_run_again(tmp_path: Pat
     assert missing(PROBLEMS, file_of(tmp_path, "24", ARMS[1])) == []
     again = pack(JOBS[1], tmp_path)
     assert (again, run(grade(JOBS[1], tmp_path, cards))) == (packed, before)
+
+
+def test_the_check_of_an_arm_is_measured_against_the_references(tmp_path: Path) -> None:
+    """An exact check passes what is right and nothing else; an arm without a check has nothing to measure."""
+
+    async def found() -> list[Judging | None]:
+        await run_jobs(JOBS, tmp_path, engine)
+        return [await judged(job, tmp_path) for job in JOBS]
+
+    nothing, exact = run(found())
+    assert nothing is None
+    assert exact is not None
+    assert (exact.right, exact.unjudged) == (2, 0)
+    assert exact.samples > 2
+    assert exact.false_positive_rate is not None
+    assert exact.true_positive_rate is not None
+    assert (exact.false_positive_rate.value, exact.true_positive_rate.value) == (0, 1)
+
+
+def test_a_check_that_passes_what_is_wrong_shows(tmp_path: Path) -> None:
+    """The task's references call nothing right here: every pass of the check is a false one."""
+
+    async def nothing_is_right(problem: Problem, text: str) -> bool:
+        return False
+
+    job = Job(ARMS[1], replace(TASK, grade=nothing_is_right), PROBLEMS)
+
+    async def found() -> Judging | None:
+        await run_jobs([job], tmp_path, engine)
+        return await judged(job, tmp_path)
+
+    fooled = run(found())
+    assert fooled is not None
+    assert fooled.false_positive_rate is not None
+    assert fooled.right == 0
+    assert fooled.false_positive_rate.value == pytest.approx(2 / fooled.samples)
