@@ -22,6 +22,7 @@ from thinkctl.engines.openai._metrics import counters_from
 from thinkctl.engines.openai._pieces import PieceTokenizer
 from thinkctl.engines.openai._reading import items, mapping
 from thinkctl.engines.openai._routes import Chat, Completions, Continuation, Generate, Holds, Route, Settings
+from thinkctl.engines.openai._served import RUNNING_COUNTS, card_of, folder_of, lists_all, tokenizer_in
 from thinkctl.engines.openai._stream import ServerStream
 from thinkctl.engines.tokenizer import FolderTokenizer
 from thinkctl.errors import ConfigurationError, ContextExceeded, EngineUnavailable, RequestFailed
@@ -34,8 +35,6 @@ RouteName = Literal["auto", "generate", "completions", "chat"]
 
 _ROUTES: Final = ("auto", "generate", "completions", "chat")
 _VLLM: Final = "vllm"
-_RUNNING_COUNTS: Final = frozenset({"vllm", "sglang"})
-"""Whose models these owners name can tell in every chunk how many tokens there were."""
 _CHARS_PER_TOKEN: Final = 4
 _CONNECT: Final = 10.0
 _SETTLES: Final = 1.0
@@ -178,7 +177,7 @@ class OpenAIEngine(LiveEngine):
             return self._holds
         if self._owner == _VLLM:
             return "regex"
-        return "json-schema" if self._owner in _RUNNING_COUNTS or "openai.com" in self._root else None
+        return "json-schema" if self._owner in RUNNING_COUNTS or "openai.com" in self._root else None
 
     def _logprobs(self, *, exact: bool) -> int:
         """Return how many alternatives it gives; as long as nothing is known of a server, the most."""
@@ -322,19 +321,18 @@ class OpenAIEngine(LiveEngine):
         model = self._choose(served)
         about = served.get(model, {})
         self._owner = str(about.get("owned_by", ""))
-        tokenizer = (
-            self._find_tokenizer(about) if self._owner == _VLLM else self._folder_tokenizer(self._folder)
-        )
+        folder = self._folder or (folder_of(about) if self._owner == _VLLM else None)
+        tokenizer = tokenizer_in(folder, card_of("tokenizer", {}, self._given_card, self._folder).thinking)
         settings = Settings(
             model=model,
-            usage_in_chunks=self._owner in _RUNNING_COUNTS,
+            usage_in_chunks=self._owner in RUNNING_COUNTS,
             limit="max_completion_tokens" if "openai.com" in self._root else "max_tokens",
             omit=self._omit,
             extra=self._extra,
             native_thinking=self._native_thinking,
             holds=self._can_hold(),
         )
-        self._card = self._make_card(model, about)
+        self._card = card_of(model, about, self._given_card, self._folder)
         self._counts = await self._has_metrics()
         route, self._tokenizer = await self._find_route(settings, tokenizer)
         self._route = route
@@ -355,48 +353,13 @@ class OpenAIEngine(LiveEngine):
     def _choose(self, served: Mapping[str, Any]) -> str:
         names = ", ".join(itertools.islice(served, 12)) or "nothing"
         if self._model is not None:
-            if served and self._owned_here(served) and self._model not in served:
+            if served and lists_all(served) and self._model not in served:
                 raise EngineUnavailable(f"{self.where} does not serve {self._model!r}; it serves {names}")
             return self._model
         if len(served) != 1:
             raise ConfigurationError(f"say which model: {self.where} serves {names}")
         self._model = next(iter(served))
         return self._model
-
-    @staticmethod
-    def _owned_here(served: Mapping[str, Any]) -> bool:
-        """Whether the list is complete: hosted providers leave out names that they serve."""
-        return any(about.get("owned_by") in _RUNNING_COUNTS for about in served.values())
-
-    def _make_card(self, model: str, about: Mapping[str, Any]) -> ModelCard:
-        context = about.get("max_model_len")
-        known = {"context": context} if type(context) is int and context > 0 else {}
-        if self._given_card is not None:
-            return self._given_card.model_copy(update={} if self._given_card.context else known)
-        folder = self._folder or self._folder_of(about)
-        if folder is not None and (folder / "config.json").is_file():
-            from thinkctl.models import card_for
-
-            return card_for(folder).model_copy(update={"name": model} | known)
-        return ModelCard(name=model, context=known.get("context"))
-
-    @staticmethod
-    def _folder_of(about: Mapping[str, Any]) -> Path | None:
-        root = about.get("root")
-        folder = Path(root) if isinstance(root, str) and root else None
-        return folder if folder is not None and folder.is_dir() else None
-
-    def _find_tokenizer(self, about: Mapping[str, Any]) -> FolderTokenizer | None:
-        return self._folder_tokenizer(self._folder or self._folder_of(about))
-
-    def _folder_tokenizer(self, folder: Path | None) -> FolderTokenizer | None:
-        if folder is None:
-            return None
-        if not folder.is_dir():
-            raise ConfigurationError(
-                f"tokenizer={str(folder)!r} is no folder; give the folder of the model's tokenizer"
-            )
-        return FolderTokenizer(str(folder), self._make_card("tokenizer", {}).thinking)
 
     async def _find_route(
         self, settings: Settings, tokenizer: FolderTokenizer | None
