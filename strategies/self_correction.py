@@ -20,10 +20,13 @@ __all__ = ["SelfCorrection"]
 class SelfCorrection:
     """Draft an answer, have the verifier check it, and revise it with the verifier's feedback.
 
-    Revises only what failed its check (``verdict.passed`` is ``False``), at most ``rounds`` times. It gives up after
-    ``patience`` revisions in a row that brought nothing: they scored lower than the best version so far, or no
-    higher with an answer that had been given before. A revision starts from the best version, and the best-scored
-    version is the answer. A verdict that neither passed nor failed is no reason to revise.
+    Revises only what failed its check (``verdict.passed`` is ``False``), at most ``rounds`` times. It gives a draft up
+    after ``patience`` revisions in a row that brought nothing: they scored lower than its best version so far, or no
+    higher with an answer that had been given before. A revision starts from the draft's best version, and the
+    best-scored version of all is the answer. A verdict that neither passed nor failed is no reason to revise.
+
+    With ``drafts`` above 1 it begins anew where a draft is given up: a small model repeats a mistake that stands
+    before it, and may not make it again on a clean page.
 
     ``think=False`` asks for answers without reasoning: many short versions for the tokens of one long one.
 
@@ -41,9 +44,10 @@ class SelfCorrection:
     intrinsic: bool = False
     think: bool = True
     sampling: Sampling = Sampling(temperature=0.7)
+    drafts: int = 1
 
     def __post_init__(self) -> None:
-        for name, value in (("rounds", self.rounds), ("patience", self.patience)):
+        for name, value in (("rounds", self.rounds), ("patience", self.patience), ("drafts", self.drafts)):
             if value < 1:
                 raise ConfigurationError(f"{name}={value!r} corrects nothing; give 1 or more")
 
@@ -59,14 +63,21 @@ class SelfCorrection:
     def propose(self, history: History) -> Sequence[Request]:
         if history.in_flight:
             return ()
+        first = asked(history.problem, think=self.think)
         if not history.samples:
-            return [self._request(asked(history.problem, think=self.think))]
-        if history.bought > self.rounds or _barren(history.samples) >= self.patience:
-            return ()
-        best = _best(history.samples)
+            return [self._request(first)]
+        begun = [
+            place
+            for place, sample in enumerate(history.samples)
+            if not place or sample.request.messages == first
+        ]
+        versions = history.samples[begun[-1] :]
+        best = _best(versions)
         said = self._what_to_say(best)
         if said is None:
             return ()
+        if len(versions) > self.rounds or _barren(versions) >= self.patience:
+            return [self._request(first)] if len(begun) < self.drafts else ()
         return [self._request(revise(history.problem, best, said, think=self.think))]
 
     def _request(self, messages: tuple[Message, ...]) -> Request:

@@ -27,7 +27,10 @@ def after(*versions: Sample) -> History:
     return history_of(*[replace(each, index=place) for place, each in enumerate(versions)])
 
 
-@pytest.mark.parametrize("strategy", [SelfCorrection(), SelfCorrection(1, 1), SelfCorrection(intrinsic=True)])
+@pytest.mark.parametrize(
+    "strategy",
+    [SelfCorrection(), SelfCorrection(1, 1), SelfCorrection(intrinsic=True), SelfCorrection(1, 1, drafts=3)],
+)
 def test_it_conforms(strategy) -> None:
     check_strategy(strategy)
 
@@ -156,3 +159,43 @@ def test_where_nothing_passes_the_first_of_the_best_versions_is_the_answer() -> 
 def test_no_budget_is_passed(tokens) -> None:
     found = solve(ScriptedEngine(learns), SelfCorrection(), Budget(tokens=tokens), verifier=checker("7"))
     assert found.receipt.usage.generated_tokens <= tokens
+
+
+def asked_for(strategy: SelfCorrection, verdicts: list[Verdict]) -> list[int]:
+    """Return how many messages each request had, one more version after every verdict."""
+    history, lengths = history_of(), list[int]()
+    for place, verdict in enumerate(verdicts):
+        requests = strategy.propose(history)
+        if not requests:
+            break
+        lengths.append(len(requests[0].messages))
+        made = replace(version(str(place), verdict, place), request=requests[0])
+        history = after(*history.samples, made)
+    return lengths
+
+
+def test_a_draft_that_is_given_up_is_followed_by_a_new_one() -> None:
+    """Three drafts with one revision each; then it ends."""
+    assert asked_for(SelfCorrection(1, 1, drafts=3), [FAILED] * 9) == [1, 3, 1, 3, 1, 3]
+
+
+def test_a_new_draft_may_be_the_last_version() -> None:
+    passed = Verdict(1.0, passed=True)
+    assert asked_for(SelfCorrection(1, 1, drafts=3), [FAILED, FAILED, passed, FAILED]) == [1, 3, 1]
+
+
+def test_a_revision_of_a_later_draft_starts_from_that_draft() -> None:
+    """The first draft scored best of all; the second one is revised all the same."""
+    strategy = SelfCorrection(2, 1, drafts=2)
+    history = history_of()
+    for place, score in enumerate((0.9, 0.1, 0.3)):
+        (request,) = strategy.propose(history)
+        made = replace(
+            version(f"v{place}", Verdict(score, passed=False, feedback="no"), place), request=request
+        )
+        history = after(*history.samples, made)
+    (revision,) = strategy.propose(history)
+    assert revision.messages[-2].content == history.samples[2].text
+    answer = strategy.selector.select(history)
+    assert answer is not None
+    assert answer.key == "v0"

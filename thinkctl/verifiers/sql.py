@@ -12,6 +12,7 @@ from typing import Any, Final, final
 
 from thinkctl.protocols import Engines
 from thinkctl.types import History, Sample, Verdict
+from thinkctl.verifiers.sql_hints import hint_for
 from thinkctl.verifiers.sql_judging import (
     MOST_COMPARED,
     Collected,
@@ -46,7 +47,8 @@ class SqlExecution:
     ``database`` is a file; where it is empty, each problem names its own in ``problem.given["database"]``. It is
     opened read-only, and a query can neither write nor attach another file, set a pragma or load an extension.
     ``seconds`` is how long a query may run, ``rows`` how many of its rows are shown. With ``empty_fails`` (the default)
-    a query without rows fails: it is seldom what was asked for.
+    a query without rows fails: it is seldom what was asked for. With ``hints`` (the default) an error about a name
+    comes with the columns that there are, and one about recursion with what is wrong.
 
     That a query runs says little of whether it answers the question: the score is 1 where it ran and 0 where not.
     It is a check without a reference answer, made for ``SelfCorrection``. What else can be known without one is
@@ -66,6 +68,7 @@ class SqlExecution:
     rows: int = 10
     empty_fails: bool = True
     vote_by_result: bool = False
+    hints: bool = True
 
     def __post_init__(self) -> None:
         check_settings(self.database, self.seconds, self.rows, "SQLite")
@@ -80,17 +83,22 @@ class SqlExecution:
             query = "" if sample.answer is None else sample.answer.text
             found = _fetch(database, query, seconds=self.seconds, shown=self.rows)
         except (sqlite3.Error, sqlite3.Warning, ValueError) as error:
-            return failed(sample, f"Error: {self._explained(error)}", by_result=self.vote_by_result)
+            said = self._explained(error, sample, database)
+            return failed(sample, f"Error: {said}", by_result=self.vote_by_result)
         except MemoryError:
             return failed(sample, "Error: out of memory", by_result=self.vote_by_result)
         return judged(sample, found, empty_fails=self.empty_fails, by_result=self.vote_by_result)
 
-    def _explained(self, error: Exception) -> str:
+    def _explained(self, error: Exception, sample: Sample, database: str) -> str:
         if "interrupted" in str(error):
             return f"the query took longer than {self.seconds:g} s; does a recursion never end?"
         if "not authorized" in str(error) or "prohibited" in str(error):
             return f"{error}; the query may only read"
-        return str(error)
+        if not self.hints or sample.answer is None:
+            return str(error)
+        return (
+            f"{error}.{hint}" if (hint := hint_for(str(error), sample.answer.text, database)) else str(error)
+        )
 
 
 def rows_of(database: str, query: str, *, seconds: float = 5.0) -> Sequence[Sequence[Any]] | None:
