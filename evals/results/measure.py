@@ -54,7 +54,15 @@ def arms_of(name: str) -> list[Arm]:
     if name in {"humaneval", "mbpp"}:
         return [large, small, *checked("0.5B", SMALL, warm, 8)]
     if name == "sql_recursive":
-        return [large, small, *checked("0.5B", SMALL, warm, 4), *checked("1.5B", LARGE, warm, 4)[1:]]
+        correct = SelfCorrection(2, 2, think=False, sampling=warm, drafts=2)
+        best = BestOfN(6, think=False, sampling=warm)
+        return [
+            large,
+            small,
+            Arm("0.5B best-of-6", SMALL, best, Threshold(1.0), verified=True),
+            Arm("0.5B self-correction", SMALL, correct, verified=True),
+            Arm("1.5B self-correction", LARGE, correct, verified=True),
+        ]
     if name in {"countdown", "game24"}:
         return [large, *searching(SMALL)]
     return [

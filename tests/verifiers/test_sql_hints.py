@@ -37,7 +37,15 @@ def feedback(query: str, verifier: SqlExecution) -> str:
     [
         ("SELECT boss FROM staff", "There is: staff(id, name, manager_id)."),
         ("SELECT name FROM people", "There is: staff(id, name, manager_id); teams(id, title)."),
-        ("SELECT id FROM staff JOIN teams ON 1", "More than one table has it: write TABLE.id."),
+        ("SELECT id FROM staff JOIN teams ON 1", "More than one table has it: write staff.id or teams.id."),
+        ("SELECT id FROM staff a JOIN staff b", "More than one table has it: write TABLE.id."),
+        (
+            (
+                "WITH RECURSIVE under(id, up) AS (SELECT id, 1 FROM staff UNION SELECT id, 1 FROM staff JOIN under ON "
+                "manager_id = under.id) SELECT id FROM under"
+            ),
+            "More than one table has it: write staff.id or under.id.",
+        ),
         ("SELECT datediff(1, 2)", "In SQLite use julianday(a) - julianday(b)."),
         ("SELECT greatest(id, 1) FROM staff", "In SQLite use max(a, b)."),
         (
@@ -49,8 +57,10 @@ def feedback(query: str, verifier: SqlExecution) -> str:
             "Name it once, in the FROM or JOIN of the part after UNION.",
         ),
         (
-            "WITH RECURSIVE under(i) AS (SELECT id FROM staff UNION SELECT id FROM staff WHERE manager_id = under.i) "
-            "SELECT i FROM under",
+            (
+                "WITH RECURSIVE under(i) AS (SELECT id FROM staff UNION SELECT id FROM staff WHERE manager_id = under.i) "
+                "SELECT i FROM under"
+            ),
             "under(i) can be read only where it stands in FROM or JOIN",
         ),
     ],
@@ -80,3 +90,4 @@ def test_a_database_that_cannot_be_read_gives_no_hint(tmp_path: Path, error: str
 def test_a_long_query_is_searched_in_no_time(database: str) -> None:
     query = "WITH under" + " " * 19_000 + "SELECT under.i"
     assert hint_for("no such column: under.i", query, database).startswith(" There is:")
+    assert hint_for("ambiguous column name: i", "a (" + "b, " * 6_000, database).endswith("write TABLE.i.")

@@ -24,6 +24,8 @@ _NAMES: Final = (
 )
 _COLUMNS: Final = "SELECT name FROM pragma_table_info(?)"
 _MISSING: Final = re.compile(r"^no such (?:column|table): (.*)$")
+_DEFINED: Final = re.compile(r"\b(\w{1,60})\s{0,9}\(([\w\s,]{1,400})\)\s{1,9}AS\s{0,9}\(", re.IGNORECASE)
+"""A table of a WITH clause and the names of its columns."""
 _AMBIGUOUS: Final = re.compile(r"^ambiguous column name: (.*)$")
 _TWICE: Final = re.compile(r"^(?:multiple references to recursive table|circular reference): (.*)$")
 _UNKNOWN: Final = re.compile(r"^no such function: (.*)$")
@@ -50,8 +52,7 @@ def hint_for(error: str, query: str, database: str) -> str:
         tables = _tables(database)
         return _there_are(tables, query) + _of_recursion(found[1], query, tables)
     if found := _AMBIGUOUS.match(error):
-        name = found[1].rpartition(".")[2]
-        return f" More than one table has it: write TABLE.{name}."
+        return _which(found[1].rpartition(".")[2], query, _tables(database))
     if found := _TWICE.match(error):
         return _about_recursion(found[1], _tables(database))
     if found := _UNKNOWN.match(error):
@@ -68,6 +69,19 @@ def _there_are(tables: Mapping[str, Sequence[str]], query: str) -> str:
         return ""
     listed = "; ".join(f"{name}({', '.join(tables[name][:_MOST_COLUMNS])})" for name in shown)
     return f" There is: {listed}."
+
+
+def _which(column: str, query: str, tables: Mapping[str, Sequence[str]]) -> str:
+    """Return how a column is written that more than one table has."""
+    made = {found[1]: found[2].split(",") for found in _DEFINED.finditer(query)}
+    named = {name: columns for name, columns in tables.items() if re.search(rf"\b{re.escape(name)}\b", query)}
+    having = [
+        f"{name}.{column}"
+        for name, columns in (named | made).items()
+        if column.lower() in (each.strip().lower() for each in columns)
+    ]
+    written = " or ".join(having) if 1 < len(having) <= _MOST_TABLES else f"TABLE.{column}"
+    return f" More than one table has it: write {written}."
 
 
 def _of_recursion(name: str, query: str, tables: Mapping[str, Sequence[str]]) -> str:
