@@ -26,7 +26,9 @@ class SelfCorrection:
     best-scored version of all is the answer. A verdict that neither passed nor failed is no reason to revise.
 
     With ``drafts`` above 1 it begins anew where a draft is given up: a small model repeats a mistake that stands
-    before it, and may not make it again on a clean page.
+    before it, and may not make it again on a clean page. With ``passes`` above 1 it also begins anew after a version
+    that passed, until so many have: where the check is weak (a query ran), versions that passed can then be put to the
+    vote, by ``Controller(selector=Agreement())`` for instance.
 
     ``think=False`` asks for answers without reasoning: many short versions for the tokens of one long one.
 
@@ -45,11 +47,16 @@ class SelfCorrection:
     think: bool = True
     sampling: Sampling = Sampling(temperature=0.7)
     drafts: int = 1
+    passes: int = 1
 
     def __post_init__(self) -> None:
-        for name, value in (("rounds", self.rounds), ("patience", self.patience), ("drafts", self.drafts)):
-            if value < 1:
-                raise ConfigurationError(f"{name}={value!r} corrects nothing; give 1 or more")
+        for name in ("rounds", "patience", "drafts", "passes"):
+            if getattr(self, name) < 1:
+                raise ConfigurationError(f"{name}={getattr(self, name)!r} corrects nothing; give 1 or more")
+        if self.passes > self.drafts:
+            raise ConfigurationError(
+                f"passes={self.passes!r} is more than drafts={self.drafts!r} can bring; give as many drafts or more"
+            )
 
     @property
     def needs(self) -> Needs:
@@ -74,14 +81,19 @@ class SelfCorrection:
         versions = history.samples[begun[-1] :]
         best = _best(versions)
         said = self._what_to_say(best)
-        if said is None:
+        if said is None and not self._wants_another(history.samples):
             return ()
-        if len(versions) > self.rounds or _barren(versions) >= self.patience:
+        if said is None or len(versions) > self.rounds or _barren(versions) >= self.patience:
             return [self._request(first)] if len(begun) < self.drafts else ()
         return [self._request(revise(history.problem, best, said, think=self.think))]
 
     def _request(self, messages: tuple[Message, ...]) -> Request:
         return Request(messages, self.sampling, think=self.think)
+
+    def _wants_another(self, samples: Sequence[Sample]) -> bool:
+        """Whether the last draft passed, and more are to pass."""
+        passed = [one for one in samples if one.verdict is not None and one.verdict.passed]
+        return 0 < len(passed) < self.passes
 
     def _what_to_say(self, sample: Sample) -> str | None:
         """Return what the model is told about its answer; ``None``: there is nothing to correct."""

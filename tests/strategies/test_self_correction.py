@@ -29,7 +29,13 @@ def after(*versions: Sample) -> History:
 
 @pytest.mark.parametrize(
     "strategy",
-    [SelfCorrection(), SelfCorrection(1, 1), SelfCorrection(intrinsic=True), SelfCorrection(1, 1, drafts=3)],
+    [
+        SelfCorrection(),
+        SelfCorrection(1, 1),
+        SelfCorrection(intrinsic=True),
+        SelfCorrection(1, 1, drafts=3),
+        SelfCorrection(drafts=4, passes=2),
+    ],
 )
 def test_it_conforms(strategy) -> None:
     check_strategy(strategy)
@@ -199,3 +205,24 @@ def test_a_revision_of_a_later_draft_starts_from_that_draft() -> None:
     answer = strategy.selector.select(history)
     assert answer is not None
     assert answer.key == "v0"
+
+
+def test_it_goes_on_until_enough_versions_have_passed() -> None:
+    """The second draft needs a revision, the third passes at once: three have passed."""
+    passed = Verdict(1.0, passed=True)
+    strategy = SelfCorrection(2, 2, drafts=5, passes=3)
+    assert asked_for(strategy, [passed, FAILED, passed, passed, passed]) == [1, 1, 3, 1]
+
+
+def test_it_ends_when_there_are_no_drafts_left_though_too_few_passed() -> None:
+    passed = Verdict(1.0, passed=True)
+    assert asked_for(SelfCorrection(1, 1, drafts=2, passes=2), [passed, FAILED, FAILED, FAILED]) == [1, 1, 3]
+
+
+def test_a_verdict_that_neither_passed_nor_failed_ends_it() -> None:
+    assert asked_for(SelfCorrection(drafts=3, passes=3), [Verdict(0.5), FAILED]) == [1]
+
+
+def test_more_passes_than_drafts_are_refused() -> None:
+    with pytest.raises(ConfigurationError, match="passes=3 is more than drafts=2"):
+        SelfCorrection(drafts=2, passes=3)
