@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Final
 
-from thinkctl.evals.tasks.data import rows
+from thinkctl.evals.tasks.data import rows, version_of
 from thinkctl.evals.tasks.task import Task, by_id
-from thinkctl.types import Problem
+from thinkctl.types import Problem, Sampling
 from thinkctl.verifiers.code_tests import run_tests
 from thinkctl.verifiers.docstring_tests import docstring_tests
 from thinkctl.verifiers.sandbox import Sandbox
@@ -46,11 +46,17 @@ def humaneval() -> Task:
     return Task(
         "humaneval",
         "complete a Python function from its signature and docstring; pass@1 by the hidden tests",
-        "openai/human-eval @ 6d43fb9 (Chen et al. 2021, arXiv:2107.03374); public since 2021",
+        "openai/human-eval @ 6d43fb9 (Chen et al. 2021, arXiv:2107.03374)",
         "MIT",
         problems,
         _Hidden("humaneval"),
         lambda: UnitTests(_PATIENT),
+        version=version_of("humaneval.jsonl.gz", "humaneval_references.jsonl.gz"),
+        public_since=2021,
+        metric="share of functions that pass all hidden tests (pass@1)",
+        public="the examples in the docstring, as far as they can be read",
+        hidden="all tests",
+        sampling=Sampling(max_tokens=512),
     )
 
 
@@ -74,11 +80,17 @@ def mbpp() -> Task:
     return Task(
         "mbpp",
         "write a short Python function from a sentence and one test; pass@1 by all tests",
-        "google-research/mbpp, sanitized (Austin et al. 2021, arXiv:2108.07732); public since 2021",
+        "google-research/mbpp, sanitized (Austin et al. 2021, arXiv:2108.07732)",
         "CC BY 4.0",
         problems,
         _Hidden("mbpp"),
         lambda: UnitTests(_PATIENT),
+        version=version_of("mbpp.jsonl.gz", "mbpp_references.jsonl.gz"),
+        public_since=2021,
+        metric="share of functions that pass all hidden tests (pass@1)",
+        public="the first of the tests",
+        hidden="all tests",
+        sampling=Sampling(max_tokens=512),
     )
 
 

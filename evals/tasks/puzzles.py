@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from thinkctl.evals.tasks.data import rows
+from thinkctl.errors import ConfigurationError
+from thinkctl.evals.tasks.data import rows, version_of
 from thinkctl.evals.tasks.task import Task
-from thinkctl.types import Answer, History, Message, Problem, Request, Sample
+from thinkctl.types import Answer, History, Message, Problem, Request, Sample, Sampling
 from thinkctl.verifiers import Arithmetic
 
-__all__ = ["countdown", "game24"]
+__all__ = ["countdown", "game24", "puzzles"]
 
 _ASKED: Final = (
     "Use the numbers {}, each exactly once, and the operations + - * / with parentheses to write an expression "
@@ -29,17 +31,38 @@ _SHOWN: Final[dict[int, tuple[tuple[list[int], int, str], ...]]] = {
 
 def countdown(numbers: int = 3) -> Task:
     """Return puzzles with so many numbers, 2 to 4, and a target from 10 to 199."""
-    chosen = [row for row in rows("countdown.jsonl.gz") if len(row["numbers"]) == numbers]
-    return _puzzles("countdown", chosen, "made for this project", "as the project")
+    if numbers not in _SHOWN:
+        raise ConfigurationError(f"numbers={numbers!r}: countdown has puzzles with 2, 3 and 4 numbers")
+    file = "countdown.jsonl.gz"
+    return puzzles(
+        "countdown" if numbers == 3 else f"countdown{numbers}",
+        [row for row in rows(file) if len(row["numbers"]) == numbers],
+        "made for this project",
+        "as the project",
+        version=version_of(file),
+        contamination="made for this project in 2026: no model trained before has seen it",
+        public_since=2026,
+    )
 
 
 def game24() -> Task:
     """Return the 1,362 solvable puzzles of the Game of 24, easiest first as people found them."""
     source = "princeton-nlp/tree-of-thought-llm @ ab40034 (Yao et al. 2023, arXiv:2305.10601)"
-    return _puzzles("game24", rows("game24.jsonl.gz"), source, "MIT")
+    file = "game24.jsonl.gz"
+    return puzzles("game24", rows(file), source, "MIT", version=version_of(file), public_since=2023)
 
 
-def _puzzles(name: str, chosen: list[dict[str, Any]], source: str, licence: str) -> Task:
+def puzzles(
+    name: str,
+    chosen: Sequence[Mapping[str, Any]],
+    source: str,
+    licence: str,
+    *,
+    version: str,
+    public_since: int | None = None,
+    contamination: str = "",
+) -> Task:
+    """Return puzzles out of rows with ``id``, ``numbers`` and ``target``."""
     problems = tuple(
         Problem(
             messages=_put(row["numbers"], row["target"]),
@@ -57,13 +80,20 @@ def _puzzles(name: str, chosen: list[dict[str, Any]], source: str, licence: str)
         problems,
         _exact,
         Arithmetic,
+        version=version,
+        public_since=public_since,
+        contamination=contamination,
+        metric="share of puzzles with an expression that checks",
+        public="everything: the check is exact and needs no reference",
+        hidden="nothing",
+        sampling=Sampling(max_tokens=512),
     )
 
 
 def _put(numbers: list[int], target: int) -> tuple[Message, ...]:
     """Return the puzzle after some that are solved."""
     messages: list[Message] = []
-    for shown, reached, expression in _SHOWN[len(numbers)]:
+    for shown, reached, expression in _SHOWN[min(len(numbers), max(_SHOWN))]:
         messages += [
             Message(role="user", content=_ASKED.format(shown, reached)),
             Message(role="assistant", content=f"Final answer: {expression}"),

@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 from typing import Any, Final
 
-from thinkctl.evals.tasks.data import path_of, rows
+from thinkctl.evals.tasks.data import path_of, rows, version_of
 from thinkctl.evals.tasks.task import Task, by_id
-from thinkctl.types import Message, Problem
+from thinkctl.types import Message, Problem, Sampling
 from thinkctl.verifiers import SqlExecution, same_rows
 from thinkctl.verifiers.sql import rows_of
 
@@ -117,6 +117,13 @@ def sql_recursive() -> Task:
         problems,
         grade,
         lambda: SqlExecution(database),
+        version=version_of("sql_recursive.jsonl.gz", "sql_recursive_references.jsonl.gz", "firm.sqlite"),
+        public_since=2026,
+        contamination="written for this project in 2026: no model trained before has seen it",
+        metric="share of queries with the result of the reference query",
+        public="the database: whether a query runs, and what it returns",
+        hidden="the results of the reference queries",
+        sampling=Sampling(max_tokens=512),
     )
 
 

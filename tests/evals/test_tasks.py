@@ -7,7 +7,7 @@ from asyncio import run
 import pytest
 
 from thinkctl.errors import ConfigurationError
-from thinkctl.evals.tasks import TASKS, task
+from thinkctl.evals.tasks import KINDS, TASKS, Card, names, task
 from thinkctl.evals.tasks.data import FOLDER, path_of, rows
 from thinkctl.verifiers.given import texts_of
 from thinkctl.verifiers.sandbox.jail import bubblewrap_trouble
@@ -38,12 +38,52 @@ def references(name: str) -> dict[str, dict[str, object]]:
     return {row["id"]: row for row in rows(f"{name}_references.jsonl.gz")}
 
 
-@pytest.mark.parametrize("name", TASKS)
+@pytest.mark.parametrize("name", NUMBERS)
 def test_a_task_has_its_problems_and_a_card(name: str) -> None:
     found = task(name)
     assert len({problem.id for problem in found.problems}) == len(found.problems) == NUMBERS[name]
     assert found.name == name
-    assert all((found.about, found.source, found.licence))
+    card = found.card()
+    assert all(
+        (card.about, card.source, card.licence, card.contamination, card.public, card.hidden, card.metric)
+    )
+    assert card.public_since is not None
+    assert card.version.startswith("sha256 ")
+    assert card.problems == NUMBERS[name]
+    assert (found.verifier is None) == (card.public == "nothing")
+    assert Card.model_validate_json(card.model_dump_json()) == card
+
+
+def test_every_task_that_comes_along_has_a_name() -> None:
+    assert set(NUMBERS) < set(TASKS)
+    assert {*TASKS, *KINDS} <= set(names())
+
+
+@pytest.mark.parametrize(
+    ("name", "checksum"),
+    [
+        ("gsm8k", "8600568fa373cf49"),
+        ("svamp", "049fcb2aec2d3ae2"),
+        ("humaneval", "4fc50e5b0fc06159"),
+        ("mbpp", "55e6b658375ded0a"),
+        ("sql_recursive", "5e75b69f1cfaef65"),
+        ("countdown", "a99412de58cb0ba1"),
+        ("game24", "2aec290d17cc36e3"),
+    ],
+)
+def test_what_is_recorded_was_put_as_it_is_now(name: str, checksum: str) -> None:
+    """Recordings lie in the project: a prompt that changes makes them recordings of something else."""
+    assert task(name).checksum.startswith(checksum)
+
+
+def test_countdown_has_2_to_4_numbers() -> None:
+    assert [task(f"countdown?numbers={number}").name for number in (2, 3, 4)] == [
+        "countdown2",
+        "countdown",
+        "countdown4",
+    ]
+    with pytest.raises(ConfigurationError, match="numbers=5: countdown has puzzles with 2, 3 and 4"):
+        task("countdown?numbers=5")
 
 
 @pytest.mark.parametrize("name", HIDDEN)
@@ -110,8 +150,10 @@ def test_more_than_there_is_cannot_be_drawn(tune: int, report: int) -> None:
 
 
 def test_a_task_that_is_not_known_is_an_error_that_names_those_that_are() -> None:
-    with pytest.raises(ConfigurationError, match="'spider' is not known; known: countdown"):
-        task("spider")
+    with pytest.raises(
+        ConfigurationError, match=r"'gsm8' is not known; did you mean 'gsm8k'. known: aime2024, "
+    ):
+        task("gsm8")
 
 
 def test_data_that_has_changed_is_refused(tmp_path, monkeypatch) -> None:
