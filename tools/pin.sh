@@ -16,7 +16,7 @@ trap 'rm -f "$new"' EXIT
 for version in 3.11.0 3.12 3.13; do
     .venv/bin/uv pip compile --quiet --python-version "$version" --python-platform x86_64-manylinux_2_28 \
         --constraints "$new" pyproject.toml --output-file /dev/null \
-        --extra vllm --extra transformers --extra openai --extra prices --extra math --extra typed --extra sql --extra evals --extra dev --extra docs
+        --extra vllm --extra transformers --extra openai --extra prices --extra math --extra typed --extra sql --extra evals --extra gym --extra dev --extra docs
     echo "pin: Python $version can be served"
 done
 cat "$new" >constraints.txt

@@ -67,7 +67,7 @@ fi
 [ -t 2 ] || options+=(--quiet)
 
 say "installing thinkctl with the '$engine' engine into .venv (the first time this fetches about 2 GB)"
-"$uv" pip install "${options[@]}" -e ".[$engine,transformers,openai,prices,math,typed,sql,evals,dev,docs]" \
+"$uv" pip install "${options[@]}" -e ".[$engine,transformers,openai,prices,math,typed,sql,evals,gym,dev,docs]" \
     || die "installing failed; the reason stands above. Is the package index reachable?"
 .venv/bin/python -c 'import thinkctl' || die "thinkctl was installed but cannot be imported; the reason stands above."
 # --- a sandbox for model-written code: a system package, and the one thing here that may be missing ------------

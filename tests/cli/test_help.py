@@ -9,7 +9,21 @@ import sys
 
 import pytest
 
-HEAVY = {"gguf", "matplotlib", "numpy", "openai", "outlines", "scipy", "torch", "transformers", "vllm"}
+HEAVY = {
+    *(
+        "gguf",
+        "jinja2",
+        "matplotlib",
+        "numpy",
+        "openai",
+        "outlines",
+        "pyarrow",
+        "reasoning_gym",
+        "scipy",
+        "torch",
+    ),
+    *("transformers", "vllm", "zstandard"),
+}
 
 
 def run(*arguments, **environment):

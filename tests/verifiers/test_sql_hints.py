@@ -58,7 +58,7 @@ def feedback(query: str, verifier: SqlExecution) -> str:
         ),
         (
             (
-                "WITH RECURSIVE under(i) AS (SELECT id FROM staff UNION SELECT id FROM staff WHERE manager_id = under.i) "
+                "WITH RECURSIVE under(i) AS (SELECT id FROM staff UNION SELECT id FROM staff WHERE id = under.i) "
                 "SELECT i FROM under"
             ),
             "under(i) can be read only where it stands in FROM or JOIN",

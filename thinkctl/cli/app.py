@@ -9,6 +9,8 @@ import typer
 
 from thinkctl.cli.common import Json, Model, Quiet
 from thinkctl.cli.recorded import calibrate, replay
+from thinkctl.cli.reporting import compare, duel, report
+from thinkctl.cli.studying import eval_, plan
 
 __all__ = ["app"]
 
@@ -168,6 +170,11 @@ def demo(
     run(model=model, problems=problems, samples=samples, as_json=as_json, quiet=quiet)
 
 
+app.command()(duel)
+app.command()(plan)
+app.command("eval")(eval_)
+app.command()(report)
+app.command()(compare)
 app.command()(calibrate)
 app.command()(replay)
 
@@ -228,5 +235,12 @@ def _add_stopping() -> None:
     app.add_typer(stopping, name="stopping")
 
 
+def _add_runs() -> None:
+    from thinkctl.cli.runs import app as runs
+
+    app.add_typer(runs, name="runs")
+
+
 _add_models()
+_add_runs()
 _add_stopping()
