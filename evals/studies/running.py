@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, final
+from typing import Any, Final, final
 
 from thinkctl.controller import Controller
 from thinkctl.engines import engine_from
@@ -36,7 +36,7 @@ from thinkctl.types import Finish, History, Problem, Receipt, Request, Run, Samp
 __all__ = ["News", "open_engine", "run_study", "run_study_async"]
 
 EngineSource = Callable[[str, ModelSpec], Engine]
-SESSIONS = "sessions.jsonl"
+SESSIONS: Final = "sessions.jsonl"
 
 
 @final
@@ -84,6 +84,9 @@ def open_engine(_: str, spec: ModelSpec) -> Engine:
     return engine_from(spec.engine, **spec.options)
 
 
+_BY_SPEC: Final = open_engine
+
+
 def run_study(
     study: Study,
     folder: str | Path,
@@ -129,7 +132,7 @@ async def run_study_async(
             check_identity(place, recording)
         (place / "study.toml").write_text(source or dump_study(study), encoding="utf-8")
         grades = Grades(place)
-        await _record(plan, place, open_engine or globals()["open_engine"], grades, tell)
+        await _record(plan, place, open_engine or _BY_SPEC, grades, tell)
         for recording in plan.recordings:
             tidy(place, recording)
         await summarise(plan, place, grades)
