@@ -8,7 +8,7 @@ does not know the right result. A query that fails is corrected; after three rou
 first that runs is the answer. This file knows the right result, since it made the database, and says so beside each
 answer.
 
-What comes out depends on the seed of the small model's engine: that a query runs is no proof. docs/log.md has the rates.
+What comes out depends on the seed of the small engine: that a query runs is no proof. docs/log.md has the rates.
 """
 
 import asyncio
