@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import pytest
+
 from tests.engines.test_conformance import Broken, HidesItsWaste, scripted
 from thinkctl.engines.doctor import examine
 from thinkctl.testing import run
@@ -61,3 +63,34 @@ def test_the_command_prints_every_finding_and_json_has_them_all(capsys, monkeypa
     command.doctor("vllm:small", as_json=True, quiet=True)
     told = json.loads(capsys.readouterr().out)
     assert {finding["name"] for finding in told["findings"]} >= {"usage in streams", "abort when left", "n"}
+
+
+class Saying(Broken):
+    """A server that says one text, whatever it is asked."""
+
+    text = ""
+
+    async def answer(self, messages: Any, **fields: Any) -> dict[str, Any]:
+        return {"choices": [{"message": {"content": self.text}}]}
+
+
+@pytest.mark.parametrize(
+    ("text", "held"),
+    [
+        ('{"answer": 7}', True),
+        ('{\n  "answer"\n \n:\n\n-1916\n\n\n\n', True),
+        ('{"answer"   ', True),
+        ('{"answer": -', True),
+        ("Once upon a time", False),
+        ('{"answer": "a story"}', False),
+        ('{"answer": 7.5}', False),
+        ('{"answer": 7} and they lived', False),
+        ("", False),
+    ],
+)
+def test_json_that_was_cut_among_its_blanks_was_held_to_its_schema_all_the_same(
+    text: str, held: bool
+) -> None:
+    engine = Saying(lambda stream, _: stream)
+    engine.text = text
+    assert found(engine)["constraints"][0] == ("yes" if held else "no")
