@@ -10,8 +10,8 @@ from typing import Any, Final, Protocol
 
 import numpy as np
 
-from thinkctl.evals.axes import Axis
 from thinkctl.evals.points import Point
+from thinkctl.evals.statistics.of_points import Claimed
 from thinkctl.evals.table import Floats
 from thinkctl.types import Run
 
@@ -21,23 +21,6 @@ _ROUNDING: Final = 1e-9
 _SHOWN: Final = frozenset("\n\t")
 _CONTROL_PICTURES: Final = 0x2400
 _REPLACEMENT: Final = "\N{REPLACEMENT CHARACTER}"
-
-
-class Claimed(Protocol):
-    """What a study said it would show: ``evals.studies.Claim``."""
-
-    @property
-    def small(self) -> str: ...
-    @property
-    def large(self) -> str: ...
-    @property
-    def task(self) -> str | None: ...
-    @property
-    def axis(self) -> Axis: ...
-    @property
-    def kind(self) -> Any: ...
-    @property
-    def margin(self) -> float: ...
 
 
 class Described(Protocol):
