@@ -1,6 +1,11 @@
-"""What all tests share."""
+"""What all tests share.
+
+``pytest --hypothesis-profile thorough`` looks longer for what breaks a property.
+"""
 
 from hypothesis import settings
 
-settings.register_profile("thinkctl", deadline=None)  # these machines are noisy: time is not what is tested
+# No deadline: these machines are noisy, and time is not what is tested.
+settings.register_profile("thinkctl", deadline=None, max_examples=50)
+settings.register_profile("thorough", deadline=None, max_examples=1_000)
 settings.load_profile("thinkctl")

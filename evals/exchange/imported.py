@@ -49,8 +49,8 @@ class Taken:
     ``said`` is the answer that the log's own scorer read (empty: it found none), ``correct`` what it thought of it,
     ``gold`` the reference.
     ``others`` are what graders and helpers used, with their models. ``question`` is what was asked, ``prompt`` the
-    messages as they were put. ``place`` orders the generations of one problem. ``verdict`` and ``form`` are told by
-    logs that thinkctl wrote.
+    messages as they were put. ``place`` orders the generations of one problem. ``verdict``, ``verifier`` (its spec) and
+    ``form`` are told by logs that thinkctl wrote.
     """
 
     problem_id: str
@@ -70,6 +70,7 @@ class Taken:
     choices: tuple[str, ...] = ()
     others: tuple[ReceiptLine, ...] = ()
     verdict: Verdict | None = None
+    verifier: Mapping[str, object] | None = None
     form: str | None = None
 
 
@@ -246,6 +247,7 @@ def _run(taken: Sequence[Taken], source: Source, form_name: str) -> Run:
         receipt=Receipt.of(lines, seconds),
         strategy={"name": "imported", "from": source.kind, "task": source.task},
         selector=spec_of(Majority()),
+        verifier=next((each.verifier for each in taken if each.verifier is not None), None),
     )
 
 

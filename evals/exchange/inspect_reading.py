@@ -194,6 +194,7 @@ def _taken(value: Any, where: str, header: Fields, scorer: str | None, said: Cou
         choices=tuple(map(str, choices)) if isinstance(choices, list) else (),
         others=others,
         verdict=_verdict(sample) if ours else None,
+        verifier=_part(_part(ours, "run"), "verifier") or None,
         form=str(ours["form"]) if "form" in ours else None,
     )
 

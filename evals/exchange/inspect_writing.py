@@ -52,19 +52,20 @@ def write_inspect(path: Path, files: Sequence[Path], gold: Mapping[str, str], *,
     Raises ``ConfigurationError`` where the files are of different models.
     """
     model, about = _model(files), task or files[0].name.removesuffix(".gz").removesuffix(".jsonl")
-    created = datetime.fromtimestamp(max(file.stat().st_mtime for file in files), UTC).isoformat(
-        timespec="seconds"
-    )
+    created = _created(files)
     summaries: list[Row] = []
     total = Usage()
     sampling: Row = {}
     strategies: dict[str, None] = {}
+    verifiers: dict[str, None] = {}
     ids: dict[str, None] = {}
     epochs: Counter[str] = Counter()
     with replacing(path) as draft, zipfile.ZipFile(draft, "w", zipfile.ZIP_DEFLATED) as log:
         for file in files:
             for run in read(file):
                 strategies.setdefault(named(run.strategy))
+                if run.verifier is not None:
+                    verifiers.setdefault(named(run.verifier))
                 ids.setdefault(run.history.problem.id)
                 for sample in run.samples:
                     epochs[run.history.problem.id] += 1
@@ -74,6 +75,7 @@ def write_inspect(path: Path, files: Sequence[Path], gold: Mapping[str, str], *,
                     _put(log, _member(row["id"], row["epoch"]), row)
                     summaries.append({name: row[name] for name in _SUMMARY})
         spec = _spec(about, model, created, files, list(ids), sampling, list(strategies))
+        spec["metadata"]["verifiers"] = list(verifiers)
         spec["config"] = {"epochs": max(epochs.values(), default=1)}
         scored = [name for name in _SCORERS if any(name in row["scores"] for row in summaries)]
         spec["scorers"] = [
@@ -97,6 +99,17 @@ def write_inspect(path: Path, files: Sequence[Path], gold: Mapping[str, str], *,
         }
         _put(log, "header.json", header)
     return len(summaries)
+
+
+def _created(files: Sequence[Path]) -> str:
+    """Return when the last of the files was begun, or changed where that is not known."""
+    moments: list[datetime] = []
+    for file in files:
+        known = read_header(file).created
+        changed = datetime.fromtimestamp(file.stat().st_mtime, UTC)
+        begun = changed if known is None else datetime.fromisoformat(known)
+        moments.append(begun if begun.tzinfo else begun.replace(tzinfo=UTC))
+    return max(moments).astimezone(UTC).isoformat(timespec="seconds")
 
 
 def _member(problem_id: str, epoch: int) -> str:
@@ -237,6 +250,7 @@ def _decided(file: Path, run: Run, sample: Sample) -> Row:
             "why": run.why,
             "strategy": dict(run.strategy),
             "policy": None if run.policy is None else dict(run.policy),
+            "verifier": None if run.verifier is None else dict(run.verifier),
             "generated_tokens": run.receipt.generated_tokens,
             "overshoot_tokens": run.receipt.overshoot_tokens,
             "seconds": run.receipt.seconds,

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from thinkctl.evals.exchange.grading import says
 from thinkctl.evals.exchange.listing import models_of
-from thinkctl.runfile import read
+from thinkctl.runfile import read, read_header
 from thinkctl.types import Run, Sample, Usage
 
 __all__ = ["RUN_COLUMNS", "SAMPLE_COLUMNS", "rows_of_runs", "rows_of_samples"]
@@ -18,12 +18,14 @@ Row = dict[str, Any]
 
 _ASKED: Final = {
     "file": str,
+    "created": str,
     "problem_id": str,
     "question": str,
     "form": str,
     "strategy": str,
     "policy": str,
     "selector": str,
+    "verifier": str,
     "seed": int,
 }
 _TOKENS: Final = {
@@ -56,7 +58,8 @@ RUN_COLUMNS: Final[Mapping[str, type]] = {
     "seconds": float,
     "dollars": str,
 }
-"""Columns of rows of runs, and their types; any may be empty. ``dollars`` is an exact decimal as text."""
+"""Columns of rows of runs, and their types; any may be empty. ``dollars`` is an exact decimal as text, ``created`` is
+when the file was begun; parts are specs as JSON."""
 SAMPLE_COLUMNS: Final[Mapping[str, type]] = {
     **_ASKED,
     "sample": int,
@@ -90,10 +93,11 @@ SAMPLE_COLUMNS: Final[Mapping[str, type]] = {
 
 def rows_of_runs(paths: Iterable[Path], gold: Mapping[str, str]) -> Iterator[Row]:
     """Iterate over a row for each run; ``right`` is empty where no reference answer is known."""
-    for path, run in _runs(paths):
+    for file, run in _runs(paths):
         receipt, answer = run.receipt, run.answer
         yield {
-            **_asked(path, run),
+            **file,
+            **_asked(run),
             "models": ", ".join(models_of(run)),
             "answer": None if answer is None else answer.text,
             "key": None if answer is None else answer.key,
@@ -114,25 +118,28 @@ def rows_of_runs(paths: Iterable[Path], gold: Mapping[str, str]) -> Iterator[Row
 
 def rows_of_samples(paths: Iterable[Path], gold: Mapping[str, str]) -> Iterator[Row]:
     """Iterate over a row for each sample, in launch order; ``right`` is of the sample's own answer."""
-    for path, run in _runs(paths):
+    for file, run in _runs(paths):
         for sample in run.samples:
-            yield {**_asked(path, run), **_sample(run, sample, gold)}
+            yield {**file, **_asked(run), **_sample(run, sample, gold)}
 
 
-def _runs(paths: Iterable[Path]) -> Iterator[tuple[Path, Run]]:
-    return ((path, run) for path in paths for run in read(path))
+def _runs(paths: Iterable[Path]) -> Iterator[tuple[Row, Run]]:
+    """Iterate over runs, each with what there is to say of its file."""
+    for path in paths:
+        told = {"file": path.name, "created": read_header(path).created}
+        yield from ((told, run) for run in read(path))
 
 
-def _asked(path: Path, run: Run) -> Row:
+def _asked(run: Run) -> Row:
     problem = run.history.problem
     return {
-        "file": path.name,
         "problem_id": problem.id,
         "question": problem.text,
         "form": problem.form,
         "strategy": _as_json(run.strategy),
-        "policy": None if run.policy is None else _as_json(run.policy),
-        "selector": None if run.selector is None else _as_json(run.selector),
+        "policy": _as_json(run.policy),
+        "selector": _as_json(run.selector),
+        "verifier": _as_json(run.verifier),
         "seed": run.history.seed,
     }
 
@@ -173,5 +180,5 @@ def _tokens(usage: Usage) -> Row:
     return {name: getattr(usage, name) for name in _TOKENS}
 
 
-def _as_json(spec: Mapping[str, object]) -> str:
-    return json.dumps(spec, sort_keys=True)
+def _as_json(spec: Mapping[str, object] | None) -> str | None:
+    return None if spec is None else json.dumps(spec, sort_keys=True)

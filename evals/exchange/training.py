@@ -22,7 +22,7 @@ from thinkctl.evals.exchange.grading import Reference
 from thinkctl.evals.exchange.imported import digest_of
 from thinkctl.evals.exchange.similarity import NEAR, grams, nearest, normalised, words
 from thinkctl.evals.exchange.tables import replacing
-from thinkctl.runfile import read, read_header
+from thinkctl.runfile import Header, read, read_header
 from thinkctl.types import Finish, Message, Origin, Problem, Run, Sample
 
 __all__ = ["DROPPED", "Chosen", "Filter", "choose", "write_chat"]
@@ -143,7 +143,7 @@ async def choose(
             for sample in run.samples:
                 seen += 1
                 why = _unfit(problem, sample, wanted)
-                check = None if why else await _check(problem, sample, reference, grades)
+                check = None if why else await _check(run, sample, reference, grades)
                 why = why or _failed(problem, sample, check, reference, grades, wanted)
                 if why or check is None:
                     dropped[why or "failed"] += 1
@@ -155,10 +155,10 @@ async def choose(
     if known and not allow_evaluation:
         raise ConfigurationError(_refusal(known, len(tasks)))
     digests = {file: digest_of(file) for file in files}
-    told = {file: _imported(file) for file in files}
+    headers = {file: read_header(file) for file in files}
     taken = [each for mine in passed.values() for each in _selected(mine, wanted, dropped)]
     return Chosen(
-        records=tuple(_record(each, digests[each.file], told[each.file], tasks) for each in taken),
+        records=tuple(_record(each, digests[each.file], headers[each.file], tasks) for each in taken),
         seen=seen,
         problems=len(tasks),
         covered=len({each.problem.id for each in taken}),
@@ -202,15 +202,15 @@ def _said(messages: Iterable[Message]) -> list[Message]:
 
 
 async def _check(
-    problem: Problem,
+    run: Run,
     sample: Sample,
     reference: Reference | None,
     grades: dict[tuple[str, str], bool | None],
 ) -> Check | None:
     """Return what a sample passed; grades of equal answers are asked for once."""
+    problem, answer = run.history.problem, sample.answer
     if reference is None:
-        return check_of(problem, sample)
-    answer = sample.answer
+        return check_of(problem, sample, run.verifier)
     if answer is None:
         return None
     key = problem.id, answer.text
@@ -268,16 +268,13 @@ def _farthest(left: Sequence[_Passed], taken: Sequence[_Passed]) -> int:
 # -- records -------------------------------------------------------------------------------------------------
 
 
-def _imported(file: Path) -> Mapping[str, Any]:
-    told = read_header(file).fields.get("imported")
-    return told if isinstance(told, dict) else {}
-
-
 def _record(
-    found: _Passed, digest: str, told: Mapping[str, Any], tasks: Mapping[str, str | None]
+    found: _Passed, digest: str, header: Header, tasks: Mapping[str, str | None]
 ) -> Mapping[str, Any]:
     """Return a chat record. Earlier turns of the model have weight 0: they are shown, not learnt."""
-    sample, verdict = found.sample, found.sample.verdict
+    sample, verdict, judge = found.sample, found.sample.verdict, found.run.verifier
+    imported = header.fields.get("imported")
+    told: Mapping[str, Any] = imported if isinstance(imported, dict) else {}
     messages: list[dict[str, Any]] = [
         {"role": turn.role, "content": turn.content, **({"weight": 0} if turn.role == "assistant" else {})}
         for turn in sample.request.messages
@@ -291,13 +288,15 @@ def _record(
             "problem_id": found.problem.id,
             "run_file": found.file.name,
             "run_file_sha256": digest,
+            "run_file_created": header.created,
             "sample": sample.index,
             "model": sample.model,
             "strategy": found.run.strategy.get("name"),
             "answer": None if sample.answer is None else sample.answer.text,
             "check": found.check.name,
             "check_strength": found.check.strength.value,
-            "verifier": None
+            "verifier": None if judge is None else dict(judge),
+            "verdict": None
             if verdict is None
             else {"passed": verdict.passed, "score": verdict.score, "marks": list(verdict.marks)},
             "sampling": drawn if told.get("sampling_known", True) else None,

@@ -18,7 +18,7 @@ import time
 from pathlib import Path
 
 from thinkctl import Budget, Controller, Problem, SelfConsistency, engine_from
-from thinkctl.runfile import RunFile, read, write
+from thinkctl.runfile import RunFile, read, read_header, write
 
 
 async def record(arguments: argparse.Namespace) -> None:
@@ -50,7 +50,7 @@ async def record(arguments: argparse.Namespace) -> None:
     finally:
         await engine.aclose()
     if plain != arguments.out:
-        write(arguments.out, read(plain), card=engine.card)
+        write(arguments.out, read(plain), **read_header(plain).fields, card=engine.card)
         plain.unlink()
 
 

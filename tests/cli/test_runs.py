@@ -16,6 +16,7 @@ import typer
 from thinkctl.cli.failures import explained
 from thinkctl.cli.runs import app as runs
 from thinkctl.cli.runs_show import visible
+from thinkctl.evals.tasks import task
 from thinkctl.runfile import write
 from thinkctl.testing import history_of
 from thinkctl.types import (
@@ -35,7 +36,6 @@ from thinkctl.types import (
 ROOT = Path(__file__).resolve().parents[2]
 SVAMP = next((ROOT / "evals" / "runs").glob("svamp_*.jsonl.gz"))
 GOLD = ROOT / "evals" / "runs" / "svamp_gold.jsonl"
-HUMANEVAL = next((ROOT / "evals" / "results").glob("*/humaneval_0.5B-best-of-8.jsonl.gz"))
 
 
 @pytest.fixture
@@ -94,7 +94,7 @@ def test_files_are_listed_with_what_they_hold(call, file):
     code, out, _ = call("ls", file.parent)
     assert code == 0
     (row,) = [line.split() for line in out.splitlines() if "a.jsonl" in line]
-    assert row[:6] == ["a.jsonl", "small", "self-consistency(3)", "2", "6", "unknown"]
+    assert row[:7] == ["a.jsonl", "small", "self-consistency(3)", "none", "2", "6", "unknown"]
     assert "give --gold FILE" in out
 
 
@@ -278,21 +278,36 @@ def test_a_run_file_that_is_read_is_never_written_over(call, file):
     assert file.read_bytes() == before
 
 
-def test_samples_that_passed_become_training_data(call, tmp_path):
+@pytest.fixture
+def of_a_task(tmp_path):
+    """A run file on problems of an evaluation task: of two samples each, the second passed its check."""
+    path, runs = tmp_path / "countdown.jsonl", []
+    for problem in task("countdown").problems[:3]:
+        history = history_of("1 + 1", "2 + 2", problem=problem)
+        verdicts = (Verdict(0.0, passed=False), Verdict(1.0, passed=True))
+        judged = (replace(each, verdict=said) for each, said in zip(history.samples, verdicts, strict=True))
+        history = replace(history, samples=tuple(judged))
+        runs.append(run_of(history=history, verifier={"name": "arithmetic", "partial": False}))
+    write(path, runs)
+    return path
+
+
+def test_samples_that_passed_become_training_data(call, of_a_task, tmp_path):
     out = tmp_path / "sft.jsonl"
-    code, said, err = call("export", "--sft", out, HUMANEVAL)
+    code, said, err = call("export", "--sft", out, of_a_task)
     assert (code, said) == (2, "")
-    assert "41 of 41 problems are those of an evaluation task (humaneval 41)" in err
+    assert "3 of 3 problems are those of an evaluation task (countdown 3)" in err
     assert not out.exists()
-    code, said, _ = call("export", "--sft", out, HUMANEVAL, "--allow-evaluation-problems")
+    code, said, _ = call("export", "--sft", out, of_a_task, "--allow-evaluation-problems")
     records = [json.loads(line) for line in out.read_text(encoding="ascii").splitlines()]
-    assert code == 0
-    assert f"{len(records)} records of 104 samples written" in said
+    assert (code, len(records)) == (0, 3)
+    assert "3 records of 6 samples written" in said
     assert "judged wrong" in said
     assert "do not report on it" in said
     for record in records:
-        assert [turn["role"] for turn in record["messages"]] == ["user", "assistant"]
-        assert record["metadata"]["verifier"]["passed"] is True
+        assert [turn["role"] for turn in record["messages"]][-2:] == ["user", "assistant"]
+        assert record["metadata"]["verdict"]["passed"] is True
+        assert record["metadata"]["verifier"]["name"] == "arithmetic"
 
 
 def test_references_decide_where_they_are_given(call, file, tmp_path):

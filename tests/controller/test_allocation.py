@@ -93,7 +93,7 @@ def test_samples_one_at_a_time_go_where_the_allocation_sends_them(allocation, sa
     assert sum(bought(runs)) == samples
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(
     st.lists(st.text("abc", min_size=6, max_size=6), min_size=1, max_size=5),
     st.integers(1, 24),

@@ -1,4 +1,4 @@
-"""Decisions: stop, cut, conclude, probe, cap; when a policy is asked, and that asking costs nothing."""
+"""Decisions: stop, cut, conclude, cap; when a policy is asked, and that asking costs nothing."""
 
 from __future__ import annotations
 
@@ -10,30 +10,26 @@ import pytest
 from tests.controller.rig import (
     MARKS,
     Asks,
-    Decides,
     decides,
     endless,
     finishes,
     key,
     keys,
+    probing,
     says,
+    slow,
     solve,
     tokens_of,
     words,
 )
 from thinkctl import AdaptiveConsistency, Budget, Run, Sampling, ThinkingCap
 from thinkctl.testing import End, Script, ScriptedEngine
-from thinkctl.types import Decision, Finish, History, ProbeRequest, Role, Sample, StopReason
+from thinkctl.types import Decision, Finish, History, ProbeRequest, Sample, StopReason
 
 
 def where(picks: Callable[[Sample], bool]) -> Callable[[History], tuple[int, ...]]:
     """Return a function that picks samples in flight."""
     return lambda history: tuple(sample.index for sample in history.in_flight if picks(sample))
-
-
-def slow(script: Script) -> Script:
-    """Return a script that takes 0.1 s for a token."""
-    return Script(script.text, 0.1, ends=script.ends, conclusion=script.conclusion, chunk=script.chunk)
 
 
 # -- stop ------------------------------------------------------------------------------------------------------
@@ -207,134 +203,6 @@ def test_the_strictest_cap_counts() -> None:
     assert found.samples[0].thinking_tokens == 20
 
 
-# -- probe -----------------------------------------------------------------------------------------------------
-
-
-def probing(*at: int, **more: object) -> Decides:
-    """Return a policy that probes every sample at so many tokens."""
-
-    def decide(history: History) -> Decision:
-        asks = [
-            ProbeRequest(sample.index, **more)  # type: ignore[arg-type]
-            for sample in history.in_flight
-            if sum(sample.thinking_tokens >= place for place in at) > len(sample.probes)
-        ]
-        return Decision(probe=tuple(asks))
-
-    return decides(decide)
-
-
-def answering(forced: str, at: int) -> str:
-    """Answer as a thought does that changes its mind after 20 tokens."""
-    return "5}" if at < 20 else "4}"
-
-
-def test_a_probe_shows_what_a_sample_would_say_now_and_is_on_the_bill() -> None:
-    script = Script(f"{words(40)} \\boxed{{4}}", 0.1, conclusion=answering)
-    found = solve(ScriptedEngine([script]), Asks(1), policy=probing(10, 30), decide_every=1)
-    (sample,) = found.samples
-    assert [(probe.at, probe.text, probe.answer and probe.answer.key) for probe in sample.probes] == [
-        (10, "5}", "5"),
-        (30, "4}", "4"),
-    ]
-    assert sample.text == script.text, "the sample itself goes on undisturbed"
-    (line,) = [line for line in found.receipt.lines if line.role is Role.PROBE]
-    assert (line.usage.requests, line.usage.probe_tokens, found.receipt.probe_tokens) == (2, 2, 2)
-    assert sample.usage.probe_tokens == 2
-
-
-def test_a_probe_forces_the_text_that_it_was_given_and_keeps_to_its_tokens() -> None:
-    def echo(forced: str, at: int) -> str:
-        return f"{forced}{words(30)}"
-
-    script = Script(words(40), 0.1, conclusion=echo)
-    policy = probing(5, text="\nSure?", max_tokens=4, logprobs=2)
-    (sample,) = solve(ScriptedEngine([script]), Asks(1), policy=policy, decide_every=1).samples
-    (probe,) = sample.probes
-    assert probe.text == "\nSure?w w w w"
-    assert probe.logprobs is not None
-    assert [len(logprob.top) for logprob in probe.logprobs] == [2] * 4
-
-
-def test_a_probe_is_greedy() -> None:
-    engine = ScriptedEngine([Script(words(40), 0.1)])
-    solve(
-        engine,
-        Asks(1, Sampling(temperature=0.9, top_p=0.8, top_k=7, min_p=0.1)),
-        policy=probing(5),
-        decide_every=1,
-    )
-    spec = engine.log[1].spec
-    assert (spec.temperature, spec.top_p, spec.top_k, spec.min_p, spec.seed) == (0, 1, 0, 0, None)
-
-
-def test_the_same_probe_is_not_made_twice_at_once() -> None:
-    """The policy does not see a probe that runs, so it goes on asking: at every token of both samples."""
-    script = Script(words(40), 0.1, conclusion=words(10))
-    found = solve(ScriptedEngine([script]), Asks(2), policy=probing(5), decide_every=1)
-    assert [len(sample.probes) for sample in found.samples] == [1, 1]
-
-
-def test_a_probe_that_cannot_be_paid_for_is_left_out_and_does_not_spin() -> None:
-    policy = decides(
-        lambda history: Decision(
-            probe=tuple(ProbeRequest(each.index, max_tokens=500) for each in history.in_flight)
-        )
-    )
-    found = solve(
-        ScriptedEngine([slow(endless())]), Asks(1), Budget(tokens=300), policy=policy, decide_every=8
-    )
-    assert (found.receipt.probe_tokens, keys(found)) == (0, ["4"])
-    assert len(policy.seen) < 300 // 8 + 8
-
-
-def test_a_probe_can_be_paid_for_beside_a_sample_that_may_think_for_long() -> None:
-    """Its grant is not all that there is."""
-    found = solve(
-        ScriptedEngine([endless(seconds_per_token=0.1)]),
-        Asks(1),
-        Budget(tokens=4000),
-        policy=probing(20, 500),
-    )
-    assert len(found.samples[0].probes) == 2
-
-
-def test_probes_never_touch_the_reserve_for_concluding() -> None:
-    policy = decides(
-        lambda history: Decision(
-            probe=tuple(ProbeRequest(each.index, max_tokens=8) for each in history.in_flight)
-        )
-    )
-    script = endless(conclusion=f"{words(11)} 4}}", seconds_per_token=0.1)
-    found = solve(
-        ScriptedEngine([script]),
-        Asks(1, Sampling(max_tokens=40)),
-        Budget(tokens=80),
-        policy=policy,
-        decide_every=2,
-    )
-    assert found.receipt.probe_tokens > 0
-    assert (found.answer and found.answer.text) == f"{words(11)} 4"
-
-
-def test_a_probe_that_fails_says_nothing_and_hurts_nobody() -> None:
-    script = Script(f"{words(40)} \\boxed{{4}}", 0.1)
-    engine = ScriptedEngine([script], context=60)
-    found = solve(engine, Asks(1), policy=probing(30, max_tokens=50), decide_every=1)
-    assert keys(found) == ["4"]
-    assert [probe.answer for probe in found.samples[0].probes[:1]] == [None]
-    assert found.receipt.probe_tokens == 0
-
-
-def test_a_probe_in_flight_is_aborted_with_the_run() -> None:
-    """It would take ten seconds; the run ends a tenth of a second after it began."""
-    script = Script(f"{words(5)} \\boxed{{4}}", 0.1, conclusion=words(100))
-    engine = ScriptedEngine([script], waste=1)
-    found = solve(engine, Asks(1), policy=probing(5, max_tokens=100), decide_every=1)
-    assert found.seconds == pytest.approx(0.7)
-    assert found.receipt.probe_tokens < 4
-
-
 # -- when a policy is asked ------------------------------------------------------------------------------------
 
 
@@ -365,14 +233,14 @@ def test_where_a_policy_stops_depends_neither_on_moments_nor_on_speculation(spec
 
 
 def test_a_decision_costs_far_less_than_a_decode_step() -> None:
-    """Design: less than 100 microseconds. Here 64 samples and 200 decisions, with room for a busy machine."""
+    """Design: less than 100 microseconds. Here 64 samples and 100 decisions, in seconds of the processor."""
     policy = decides(lambda history: Decision())
     engine = ScriptedEngine([slow(endless(chunk=8))])
-    begun = time.perf_counter()
-    solve(engine, Asks(64), Budget(seconds=160), policy=policy, decide_every=8)
-    seconds = time.perf_counter() - begun
-    tokens = 64 * 1600
-    assert len(policy.seen) > 150
+    begun = time.process_time()
+    solve(engine, Asks(64), Budget(seconds=80), policy=policy, decide_every=8)
+    seconds = time.process_time() - begun
+    tokens = 64 * 800
+    assert len(policy.seen) > 75
     assert seconds / tokens < 200e-6
 
 

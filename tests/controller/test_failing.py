@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from tests.controller.guards import overshoot_is_expected
 from tests.controller.rig import (
     ASK,
     QUESTION,
@@ -22,7 +23,6 @@ from tests.controller.rig import (
     finishes,
     key,
     keys,
-    overshoot_is_expected,
     says,
     solve,
     words,
@@ -138,7 +138,7 @@ def test_an_engine_that_cannot_start_raises_before_anything_is_paid() -> None:
 
 def test_an_engine_that_dies_while_concluding_raises() -> None:
     def conclude(forced: str, at: int) -> str:
-        engine._die("gone")
+        engine.die("gone")
         return "4}"
 
     engine: ScriptedEngine = ScriptedEngine([endless(conclusion=conclude)])
@@ -150,7 +150,7 @@ def test_an_engine_that_dies_in_the_last_resort_raises() -> None:
     """Nothing was answered, and nothing can be any more: that is not an answer of None."""
 
     def conclude(forced: str, at: int) -> str:
-        engine._die("gone")
+        engine.die("gone")
         return "4}"
 
     script = Script(words(9), conclusion=conclude)
@@ -290,7 +290,7 @@ def test_a_mistake_in_a_part_is_raised_and_leaves_nothing_running(where: str) ->
 
 def test_a_probe_of_a_dying_engine_raises_like_any_stream() -> None:
     def conclusion(forced: str, at: int) -> str:
-        engine._die("gone")
+        engine.die("gone")
         return "4}"
 
     engine = ScriptedEngine([Script(words(50), 0.1, conclusion=conclusion)])

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.controller.rig import overshoot_is_expected
+from tests.controller.guards import overshoot_is_expected
 from thinkctl import Budget, Prices
 from thinkctl.controller import Grant, Ledger, Need
 from thinkctl.types import Role, StopReason, Usage

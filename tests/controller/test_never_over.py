@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 import thinkctl
@@ -99,7 +99,6 @@ def tried(
         return error.run
 
 
-@settings(max_examples=150)
 @given(mixtures(), st.integers(1, 8), limits, policies, st.integers(0, 3), engines)
 def test_no_budget_is_passed_by_even_one_token_and_the_bill_is_what_the_engine_counted(
     texts: list[Script],
@@ -124,7 +123,6 @@ def said_something(sample: Sample) -> bool:
     return bool(sample.text.strip())
 
 
-@settings(max_examples=150)
 @given(
     mixtures(failing=False),
     st.integers(1, 8),
@@ -149,7 +147,6 @@ def test_a_run_with_an_answer_reserve_answers_whenever_a_sample_said_something(
         assert found.answer is not None
 
 
-@settings(max_examples=60)
 @given(mixtures(), st.integers(1, 6), limits, policies, engines, st.integers(1, 300))
 def test_a_purse_around_several_runs_holds_all_of_them(
     texts: list[Script],
@@ -173,7 +170,6 @@ def test_a_purse_around_several_runs_holds_all_of_them(
     assert engine.open_streams == 0
 
 
-@settings(max_examples=80)
 @given(mixtures(), st.integers(1, 8), limits, policies, engines, st.floats(0, 10))
 def test_a_run_that_is_cancelled_at_any_moment_leaves_the_engine_idle(
     texts: list[Script],
@@ -199,7 +195,6 @@ def test_a_run_that_is_cancelled_at_any_moment_leaves_the_engine_idle(
     assert (counters(engine).generated_tokens or 0) <= limit["tokens"]
 
 
-@settings(max_examples=60)
 @given(mixtures(), st.integers(1, 8), limits, policies, engines)
 def test_the_same_scripts_and_seed_give_the_same_run(
     texts: list[Script], n: int, limit: dict[str, Any], policy: StoppingPolicy | None, knobs: dict[str, Any]

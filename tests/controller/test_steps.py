@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.controller.rig import ASK, MARKS, Chain, Judges, Proposes, finishes, key, keys, solve, words
@@ -176,7 +176,6 @@ def test_a_strategy_that_ends_with_open_chains_gets_an_answer_of_the_longest() -
     assert found.answer.sample == 1
 
 
-@settings(max_examples=150)
 @given(
     length=st.integers(1, 8),
     number=st.integers(1, 12),

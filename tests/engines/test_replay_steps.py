@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.controller.rig import MARKS, QUESTION, Judges
@@ -95,7 +95,6 @@ def test_a_recorded_search_is_the_same_search_again(strategy: Strategy, tmp_path
     assert (repeated.answer, repeated.stop) == (found.answer, found.stop)
 
 
-@settings(max_examples=60)
 @given(
     chunk=st.integers(1, 5),
     step_tokens=st.integers(1, 9),

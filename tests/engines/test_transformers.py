@@ -9,24 +9,33 @@ import asyncio
 import math
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from tests.engines.conftest import Bench
 from thinkctl import Budget, Controller, SelfConsistency, models
 from thinkctl.engines import engine_from
-from thinkctl.engines.transformers import TransformersEngine
 from thinkctl.errors import ConfigurationError, EngineUnavailable, ThinkctlError
 from thinkctl.testing.conformance import CHECKS, Check, Trial
 from thinkctl.types import GenerationSpec
 
+if TYPE_CHECKING:
+    from thinkctl.engines.transformers import TransformersEngine
+
 pytestmark = pytest.mark.engine
+
+
+def transformers_engine(folder: Path, **options: Any) -> TransformersEngine:
+    """Import the engine where it runs: torch takes seconds, also where these tests are only collected."""
+    from thinkctl.engines.transformers import TransformersEngine
+
+    return TransformersEngine(folder, **options)
 
 
 @pytest.fixture(scope="module")
 def portable() -> Iterator[Bench]:
-    engine = TransformersEngine(models.resolve("smollm2-135m-instruct"), context=1024)
+    engine = transformers_engine(models.resolve("smollm2-135m-instruct"), context=1024)
     with asyncio.Runner() as runner:
         try:
             runner.run(engine.start())
@@ -116,10 +125,10 @@ def test_scores_are_those_of_all_tokens(portable: Bench) -> None:
 
 def test_what_is_no_model_is_said_so(tmp_path) -> None:
     with pytest.raises(ConfigurationError, match="is no folder"):
-        TransformersEngine(tmp_path / "none")
+        transformers_engine(tmp_path / "none")
     (tmp_path / "config.json").write_text('{"model_type": "llama"}')
     with pytest.raises(ThinkctlError, match="no tokenizer"):
-        TransformersEngine(tmp_path)
+        transformers_engine(tmp_path)
 
 
 def test_a_model_that_cannot_be_loaded_is_an_engine_that_is_not_there(tmp_path) -> None:
@@ -128,7 +137,7 @@ def test_a_model_that_cannot_be_loaded_is_an_engine_that_is_not_there(tmp_path) 
             (tmp_path / file.name).symlink_to(file)
     (tmp_path / "model.safetensors").write_bytes(b"nothing")
     with pytest.raises(EngineUnavailable, match="could not run"):
-        asyncio.run(TransformersEngine(tmp_path).start())
+        asyncio.run(transformers_engine(tmp_path).start())
 
 
 def test_after_it_was_closed_it_refuses_and_streams_end() -> None:

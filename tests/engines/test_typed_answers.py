@@ -15,7 +15,6 @@ from tests.engines.conftest import DRIVERS, SETTINGS
 from thinkctl import Budget, Controller, Run, Sampling, SelfConsistency, ZeroShot, models
 from thinkctl.answers import form_of
 from thinkctl.engines.openai import OpenAIEngine
-from thinkctl.engines.transformers import TransformersEngine
 from thinkctl.protocols import Engine, Strategy
 from thinkctl.selectors import FieldwiseMajority
 from thinkctl.types import Constraint, Finish, GenerationSpec, Message, Problem
@@ -52,6 +51,8 @@ async def opened(kind: str, address: str) -> AsyncIterator[Engine]:
         pytest.importorskip("vllm")
         engine = DRIVERS[kind](models.resolve(SMALL), **SETTINGS)
     elif kind == "transformers":
+        from thinkctl.engines.transformers import TransformersEngine  # torch: seconds
+
         engine = TransformersEngine(models.resolve(SMALL), context=1024)
     else:
         engine = OpenAIEngine(base_url=address, route=kind, api_key="none")  # type: ignore[arg-type]

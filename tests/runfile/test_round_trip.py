@@ -221,6 +221,7 @@ runs = st.builds(
     some(specs),
     few(st.builds(Note, anything_float, counts, decisions)),
     shadows=few(shadows),
+    verifier=some(specs),
 )
 
 
@@ -265,7 +266,9 @@ def test_fields_of_a_later_version_are_ignored_at_every_level(run: Run) -> None:
 def _with_more(value: Any, *, spec: bool = False) -> Any:
     if isinstance(value, dict):
         grown = {
-            name: _with_more(item, spec=spec or name in {"strategy", "policy", "selector", "given"})
+            name: _with_more(
+                item, spec=spec or name in {"strategy", "policy", "selector", "verifier", "given"}
+            )
             for name, item in value.items()
         }
         return grown if spec else {**grown, "of_a_later_version": [1]}

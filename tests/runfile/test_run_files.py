@@ -13,20 +13,10 @@ from typing import Any
 
 import pytest
 
+from tests.runfile.recorded import CARD, RUNS, run_of
 from thinkctl.errors import ConfigurationError, RunFileError
-from thinkctl.runfile import Header, RunFile, TornLine, is_run_file, merge, read, read_header, write
-from thinkctl.testing import history_of
-from thinkctl.types import ModelCard, Problem, Receipt, Run, StopReason
-
-CARD = ModelCard(name="small", parameters=500_000_000)
-
-
-def run_of(*answers: str | None, question: str = "What is 2 + 2?") -> Run:
-    history = history_of(*answers, problem=Problem.model_validate({"messages": question}))
-    return Run(history, history.answers[0], 0.5, StopReason.DONE, "", Receipt(), {"name": "self-consistency"})
-
-
-RUNS = [run_of("4", "5"), run_of("4", None, "4"), run_of("7")]
+from thinkctl.runfile import Header, RunFile, TornLine, is_run_file, read, read_header, write
+from thinkctl.types import ModelCard
 
 
 @pytest.fixture
@@ -94,7 +84,7 @@ def test_appended_runs_are_there_at_once_and_after_the_next_opening(path: Path) 
             file.append(run)
             assert list(file) == RUNS[:count]
     with RunFile.open(path, card=CARD) as file:
-        assert file.header.fields == {"study": "tune"}
+        assert file.header.fields["study"] == "tune"
         file.append(RUNS[0])
     assert list(read(path)) == [*RUNS, RUNS[0]]
 
@@ -346,64 +336,3 @@ def test_a_torn_line_inside_a_whole_gzip_file_is_skipped(path: Path) -> None:
 def test_a_file_that_is_not_there_is_an_error(path: Path) -> None:
     with pytest.raises(RunFileError, match="cannot be read"):
         list(read(path))
-
-
-# ---------------------------------------------------------------------------------------------------- merging
-
-
-def test_merging_keeps_the_order_and_drops_what_is_identical(tmp_path: Path) -> None:
-    one, two, out = tmp_path / "one.jsonl", tmp_path / "two.jsonl.gz", tmp_path / "out.jsonl"
-    write(one, [RUNS[0], RUNS[1], RUNS[0]], card=CARD)
-    write(two, [RUNS[1], RUNS[2]])
-    assert merge([one, two], out) == 3
-    assert list(read(out)) == RUNS
-    assert read_header(out).card == CARD
-
-
-def test_a_file_can_be_merged_into_itself(tmp_path: Path) -> None:
-    one, two = tmp_path / "one.jsonl", tmp_path / "two.jsonl"
-    write(one, RUNS[:1])
-    write(two, RUNS[1:])
-    merge([one, two], one)
-    assert list(read(one)) == RUNS
-
-
-def test_merging_keeps_the_fields_of_later_versions(tmp_path: Path) -> None:
-    one, out = tmp_path / "one.jsonl", tmp_path / "out.jsonl"
-    write(one, RUNS[:1])
-    header, line = one.read_text().splitlines()
-    one.write_text(header + "\n" + line[:-1] + ',"joules":3.5}')
-    merge([one, one], out)
-    assert [json.loads(each).get("joules") for each in out.read_text().splitlines()] == [None, 3.5]
-    assert list(read(out)) == RUNS[:1]
-
-
-def test_header_fields_that_differ_are_listed_by_file(tmp_path: Path) -> None:
-    one, two, out = (tmp_path / name for name in ("one.jsonl", "two.jsonl", "out.jsonl"))
-    write(one, RUNS[:1], study="tune", part=1)
-    write(two, RUNS[1:], study="tune", part=2)
-    merge([one, two], out)
-    fields = read_header(out).fields
-    version = read_header(out).version
-    assert fields["study"] == "tune"
-    assert "part" not in fields
-    assert fields["merged"] == [{"version": version, "study": "tune", "part": part} for part in (1, 2)]
-
-
-def test_runs_of_different_models_are_not_merged(tmp_path: Path) -> None:
-    one, two = tmp_path / "one.jsonl", tmp_path / "two.jsonl"
-    write(one, RUNS, card=CARD)
-    write(two, RUNS, card=ModelCard(name="large"))
-    with pytest.raises(ConfigurationError, match="merge each model's apart"):
-        merge([one, two], tmp_path / "out.jsonl")
-
-
-def test_files_of_another_schema_or_none_are_not_merged(tmp_path: Path) -> None:
-    one, two, out = (tmp_path / name for name in ("one.jsonl", "two.jsonl", "out.jsonl"))
-    write(one, RUNS)
-    two.write_text('{"thinkctl": "run-file", "schema": 2, "version": "9"}\n')
-    with pytest.raises(RunFileError, match="schema 2"):
-        merge([one, two], out)
-    with pytest.raises(ConfigurationError, match="nothing to merge"):
-        merge([], out)
-    assert not out.exists()

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import time
+import timeit
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -219,5 +221,9 @@ def test_a_draw_is_no_lead() -> None:
 
 @every
 def test_a_decision_on_40_samples_is_fast(policy, benchmark) -> None:
+    """Less than 5 ms of the processor, the best of several: a busy machine must not fail this test."""
     told: list[Told] = [("abc"[n % 3] if n % 4 else None, 0.9, 0.1 * (n % 7), 100) for n in range(40)]
-    benchmark(policy.decide, history(told))
+    seen = history(told)
+    benchmark(policy.decide, seen)
+    tried = timeit.repeat(lambda: policy.decide(seen), timer=time.process_time, repeat=5, number=1)
+    assert min(tried) < 5e-3

@@ -7,7 +7,7 @@ from collections import Counter
 from dataclasses import replace
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.controller.rig import Judges, solve
@@ -243,7 +243,6 @@ def test_the_chain_that_the_verifier_likes_is_grown_to_its_end_and_wins(search) 
     assert found.receipt.verifier_calls == found.history.bought
 
 
-@settings(max_examples=60)
 @given(
     search=st.sampled_from(SEARCHES),
     tokens=st.integers(1, 300),

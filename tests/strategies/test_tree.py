@@ -7,7 +7,7 @@ from collections import Counter
 from dataclasses import replace
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.controller.rig import Judges, solve
@@ -315,7 +315,6 @@ def test_a_chain_of_revisions_finds_what_no_draft_says(search) -> None:
     assert found.history.bought <= search.n
 
 
-@settings(max_examples=60)
 @given(
     search=st.sampled_from(SEARCHES),
     tokens=st.integers(1, 300),

@@ -80,3 +80,12 @@ def test_every_value_becomes_plain_and_survives_json() -> None:
 
 def test_a_part_that_is_no_dataclass_has_only_its_name() -> None:
     assert spec_of(PlainPart()) == {"name": "plain-part"}
+
+
+def test_a_field_that_is_not_to_be_shown_is_in_no_spec() -> None:
+    @dataclass(frozen=True)
+    class Hosted:
+        model: str
+        key: str = field(default="secret", repr=False)
+
+    assert spec_of(Hosted("large")) == {"name": "hosted", "model": "large"}

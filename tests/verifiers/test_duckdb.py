@@ -182,7 +182,7 @@ def workers() -> list[str]:
     return found
 
 
-@settings(max_examples=3, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(max_examples=3, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.text(max_size=60), min_size=4, max_size=4))
 def test_any_text_is_judged(database, queries) -> None:
     assert all(verdict.passed in (True, False) for verdict in judged(database, *queries))

@@ -195,7 +195,7 @@ def test_a_pattern_that_backtracks_for_ever_is_ended() -> None:
     assert time.monotonic() - began < 10
 
 
-@settings(max_examples=5, deadline=None)
+@settings(max_examples=5)
 @given(st.text(max_size=60))
 def test_any_text_is_matched(text) -> None:
     assert judged(Matches("(?s).*"), text).passed is True

@@ -222,7 +222,7 @@ def test_endless_rows_are_counted_to_an_end(database) -> None:
     assert verdict.passed is True or "took longer" in verdict.feedback
 
 
-@settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.text(max_size=60))
 def test_any_text_is_judged(database, query) -> None:
     assert judged(database, query, seconds=0.5).passed in (True, False)

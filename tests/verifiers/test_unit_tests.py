@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.verifiers.boxes import BRIEF, ROOMY, TROUBLE, needs_bubblewrap, problem, wrote
@@ -269,7 +269,6 @@ def refuse(value: object) -> Opaque:
 
 
 @given(plain)
-@settings(max_examples=60)
 def test_values_come_out_as_they_went_in(value: object) -> None:
     again = decode(encode(value, refuse), lambda *_: None)
     assert again == value

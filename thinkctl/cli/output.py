@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 __all__ = [
     "json_of",
     "lines_of",
+    "part_in_words",
     "print_json",
     "print_run",
     "receipt_of",
@@ -61,6 +62,7 @@ def json_of(run: Run, model: str, *, texts: bool = False) -> dict[str, Any]:
         "strategy": run.strategy,
         "policy": run.policy,
         "selector": run.selector,
+        "verifier": run.verifier,
         "prices": {each.model: each.prices.model_dump(mode="json") for each in run.prices},
         "shadows": [_shadow(shadow) for shadow in run.shadows],
     }
@@ -191,10 +193,19 @@ def lines_of(run: Run) -> list[tuple[str, str]]:
     ]
 
 
+def part_in_words(spec: object) -> str:
+    """Return a spec as parts are written: ``best-of-n(n=8)``; parameters that are none are left out."""
+    if isinstance(spec, Mapping) and "name" in spec:
+        given = [(name, value) for name, value in spec.items() if name != "name" and value is not None]
+        return f"{spec['name']}({', '.join(f'{name}={part_in_words(value)}' for name, value in given)})"
+    if isinstance(spec, list | tuple):
+        return f"[{', '.join(map(part_in_words, spec))}]"
+    return repr(spec)
+
+
 def _shadow_in_words(shadow: Shadow) -> str:
     """Say what a policy that only watched would have done."""
-    given = ", ".join(f"{name}={value!r}" for name, value in shadow.policy.items() if name != "name")
-    name = one_line(f"{shadow.policy.get('name', '?')}({given})")
+    name = one_line(part_in_words(shadow.policy))
     if shadow.error:
         return f"{name}: failed, {one_line(shadow.error)}"
     answer = "no answer" if shadow.answer is None else f"answer {one_line(shadow.answer.text)}"

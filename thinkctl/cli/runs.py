@@ -30,15 +30,24 @@ def _group() -> None:
 
 
 @app.command("ls")
-def list_runs(paths: Files, *, gold: Gold = None, as_json: Json = False) -> None:
+def list_runs(
+    paths: Files,
+    *,
+    gold: Gold = None,
+    task: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="Only files of this task, by their header or their problems."),
+    ] = None,
+    as_json: Json = False,
+) -> None:
     """Say what run files hold.
 
-    Model, strategy, problems, samples, tokens, dollars, tokens beyond a grant, date; accuracy where reference answers
-    are known. Exit code 1 where a file is broken; the others are listed all the same.
+    Model, strategy, verifier, problems, samples, tokens, dollars, tokens beyond a grant, date; accuracy where reference
+    answers are known. Exit code 1 where a file is broken; the others are listed all the same.
     """
     from thinkctl.cli.runs_list import list_runs as run
 
-    run(paths, gold=gold, as_json=as_json)
+    run(paths, gold=gold, task=task, as_json=as_json)
 
 
 @app.command()

@@ -20,12 +20,15 @@ __all__ = ["list_runs", "wide_console"]
 
 _WIDTH: Final = 220
 """Cells of a line where there is no terminal."""
-_ROOM: Final = 150
+_WORDS: Final = 4
+"""So many columns hold words, not numbers."""
+_ROOM: Final = 170
 """With fewer cells than this, some columns are left to --json."""
 _COLUMNS: Final = (
     "file",
     "model",
     "strategy",
+    "verifier",
     "problems",
     "samples",
     "accuracy %",
@@ -46,23 +49,41 @@ def wide_console() -> Any:
     return console
 
 
-def list_runs(paths: Sequence[Path], *, gold: Path | None, as_json: bool) -> None:
-    """Print a row for each run file. Exits with code 1 where one is broken."""
-    from thinkctl.evals.exchange import listed
+def list_runs(paths: Sequence[Path], *, gold: Path | None, task: str | None = None, as_json: bool) -> None:
+    """Print a row for each run file, of a task alone where one is named. Exits with code 1 where a file is broken."""
+    from thinkctl.evals.exchange import evaluation_problems, listed
     from thinkctl.evals.gold import read_gold
 
     known = None if gold is None else read_gold(gold)
     files = dict.fromkeys(file for path in paths for file in _files(path, alone=len(paths) == 1))
-    found = [listed(path, known) for path in files]
+    evaluation = None if task is None else evaluation_problems([task])
+    found = [listed(path, known, evaluation=evaluation) for path in files]
+    if task is not None:
+        known_tasks = dict.fromkeys(name for each in found for name in each.tasks)
+        found = [each for each in found if each.error or _is_of(each, task)]
+        if not found and not as_json:
+            _say_none(task, list(known_tasks), unread=bool(evaluation and evaluation.unread))
     if as_json:
         print_json([_json_of(each) for each in found])
-    else:
+    elif found or task is None:
         _print(found)
     for each in found:
         for said in [*each.warnings, *([each.error] if each.error else [])]:
             print(one_line(said), file=sys.stderr)  # noqa: T201 - this is the command line
     if any(each.error for each in found):
         sys.exit(1)
+
+
+def _is_of(found: Listed, task: str) -> bool:
+    """Whether a file is of a task; one that was asked for without options is any with that name."""
+    return any(task in (name, name.partition("?")[0]) for name in found.tasks)
+
+
+def _say_none(task: str, known: Sequence[str], *, unread: bool) -> None:
+    console = wide_console()
+    others = f" Other files name {', '.join(map(one_line, known))}." if known else ""
+    why = " thinkctl has no problems of it here, so only files that name it were found." if unread else ""
+    console.print(f"no run files of the task {one_line(task)!r}.{others}{why}", soft_wrap=True)
 
 
 def _files(path: Path, *, alone: bool) -> Iterator[Path]:
@@ -82,6 +103,9 @@ def _json_of(found: Listed) -> dict[str, Any]:
         "file": str(found.path),
         "models": list(found.models),
         "strategies": list(found.strategies),
+        "verifiers": list(found.verifiers),
+        "checks_by_verdicts": list(found.checks),
+        "tasks": list(found.tasks),
         "problems": found.problems,
         "runs": found.runs,
         "samples": found.samples,
@@ -115,7 +139,8 @@ def _print(found: Sequence[Listed]) -> None:
     runs = sum(each.runs for each in found)
     console.print(
         f"{plural(len(found), 'file')}, {plural(runs, 'run')}, "
-        f"{plural(sum(each.samples for each in found), 'sample')}. Tokens are generated ones; ~ marks estimates.",
+        f"{plural(sum(each.samples for each in found), 'sample')}. Tokens are generated ones. "
+        "~ marks estimates, and what is not recorded: verifiers told by their verdicts, the date of a last change.",
         soft_wrap=True,
     )
     if not any(each.graded for each in found):
@@ -127,11 +152,11 @@ def _table(found: Sequence[Listed], *, narrow: bool) -> Table:
     from rich.box import SIMPLE_HEAD
     from rich.table import Table
 
-    left_out = {"model", "dollars", "overshoot", "date"} if narrow else set()
+    left_out = {"model", "verifier", "dollars", "overshoot", "date"} if narrow else set()
     names = [name for name in _COLUMNS if name not in left_out]
     table = Table(box=SIMPLE_HEAD, pad_edge=False)
     for name in names:
-        words = name in _COLUMNS[:3]
+        words = name in _COLUMNS[:_WORDS]
         table.add_column(name, justify="left" if words else "right", no_wrap=not words, overflow="fold")
     for each in found:
         cells = _cells(each) if not each.error else {"file": each.path.name, "strategy": "broken, see below"}
@@ -146,12 +171,17 @@ def _cells(found: Listed) -> dict[str, str]:
         found.path.name,
         ", ".join(found.models) or "unknown",
         ", ".join(found.strategies) or "none",
+        ", ".join([*found.verifiers, *(_told(check) for check in found.checks)]) or "none",
         amount(found.problems),
         amount(found.samples),
         f"{accuracy}{some}",
         f"{'~' if found.estimated else ''}{amount(found.generated_tokens)}",
         dollars(found.dollars),
         amount(found.overshoot_tokens),
-        found.date[:10],
+        f"{'' if found.dated_by == 'header' else '~'}{found.date[:10]}",
     )
     return dict(zip(_COLUMNS, values, strict=True))
+
+
+def _told(check: str) -> str:
+    return check if check == "unknown" else f"~{check}"

@@ -8,7 +8,14 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from thinkctl.cli.output import json_of, lines_of, print_json, samples_of, tokens_in_words
+from thinkctl.cli.output import (
+    json_of,
+    lines_of,
+    part_in_words,
+    print_json,
+    samples_of,
+    tokens_in_words,
+)
 from thinkctl.cli.runs_list import wide_console
 from thinkctl.cli.text import amount, dollars, plural, shortened
 from thinkctl.errors import ConfigurationError
@@ -188,6 +195,8 @@ def _lines(run: Run, sample: int | None, chars: int) -> Iterator[Any]:
         yield _labelled(turn.role, _capped(turn.content, chars, "--chars 0 shows all"))
     answer = "none" if run.answer is None else _capped(run.answer.text, chars, "--chars 0 shows all")
     yield _labelled("answer", answer, style="bold")
+    for label, words in _parts(run):
+        yield _labelled(label, _line(words))
     for label, words in lines_of(run):
         yield _labelled(label, visible(words))
     yield from _votes(run)
@@ -197,6 +206,23 @@ def _lines(run: Run, sample: int | None, chars: int) -> Iterator[Any]:
         yield from _sample_lines(each, chars)
     yield ""
     yield from _receipt(run)
+
+
+def _parts(run: Run) -> Iterator[tuple[str, str]]:
+    """Iterate over the parts that made a run; a verifier that it does not name is told by its verdicts."""
+    for label in ("strategy", "policy", "selector", "verifier"):
+        if spec := getattr(run, label):
+            yield label, part_in_words(spec)
+    if run.verifier is None and (told := _told(run)):
+        yield "verifier", f"not recorded; by its verdicts: {', '.join(told)}"
+
+
+def _told(run: Run) -> list[str]:
+    from thinkctl.evals.exchange.checks import shown_by
+
+    verdicts = [each.verdict for each in run.samples if each.verdict is not None]
+    shown = dict.fromkeys(shown_by(run.history.problem, each) for each in verdicts)
+    return [words for words in shown if words] or (["unknown"] if shown else [])
 
 
 def _labelled(label: str, words: str, style: str = "") -> Any:

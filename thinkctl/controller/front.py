@@ -227,7 +227,7 @@ class Controller:
 
     def _not_asked(self, problem: Problem, limits: Budget, seed: int, why: str) -> Run:
         """Return the run of a problem that nothing could be asked about for want of dollars."""
-        policy = self._setup.policy
+        policy, verifier = self._setup.policy, self._setup.verifier
         return Run(
             history=History(problem, limits, seed=seed, walled=True),
             answer=None,
@@ -238,6 +238,7 @@ class Controller:
             strategy=spec_of(self._setup.strategy),
             policy=None if policy is None else spec_of(policy),
             selector=spec_of(self._setup.selector),
+            verifier=None if verifier is None else spec_of(verifier),
             prices=self._prices,
         )
 

@@ -15,6 +15,7 @@ from typing import Any, Final, final
 from thinkctl.answers import form_of
 from thinkctl.controller.admission import Admission
 from thinkctl.controller.allotment import Share
+from thinkctl.controller.deciding import Deciding, confidence
 from thinkctl.controller.forks import Forks
 from thinkctl.controller.growing import Growing, Order
 from thinkctl.controller.launcher import Launcher
@@ -23,15 +24,12 @@ from thinkctl.controller.narrator import Narrator
 from thinkctl.controller.pump import Pump
 from thinkctl.controller.rates import Rates
 from thinkctl.controller.setup import Setup, thinking_limit
+from thinkctl.controller.timing import Timing
 from thinkctl.errors import EngineUnavailable
-from thinkctl.protocols import StoppingPolicy
-from thinkctl.types import Answer, Decision, Event, History, ProbeRequest, Problem, Run, StopReason, spec_of
+from thinkctl.types import Decision, Event, History, ProbeRequest, Problem, Run, StopReason, spec_of
 
 __all__ = ["Loop"]
 
-_SHARE_FOR_ANSWER: Final = 4
-"""Of the time of a run, at most one part in this many is kept for concluding."""
-_NOTHING: Final = Decision()
 _WHY: Final = {
     StopReason.DONE: "the strategy had nothing more to ask",
     StopReason.POLICY: "the policy was satisfied",
@@ -62,7 +60,6 @@ class Loop:
         self._problem = problem
         self._ledger = ledger
         self._seed = seed
-        self._clock = asyncio.get_running_loop().time
         self._news = asyncio.Event()
         self._share = share
         if share is not None:
@@ -74,10 +71,11 @@ class Loop:
         self._probing: set[ProbeRequest] = set()
         self._walled = False
         self._counted: int | None = None
-        self._asked_about = 0
+        self._deciding = Deciding(setup, self._narrator)
         self._winding_down = False
         self._rates = Rates()
         self._admission = Admission(ledger, setup.prices, setup.usual_tokens)
+        self._time = Timing(ledger, self._rates, self._admission)
         self._pump = Pump(
             admission=self._admission,
             engines=setup.engines,
@@ -89,7 +87,7 @@ class Loop:
             news=self._heard,
             history=self._history,
             in_flight=lambda: len(self._growing) if share is None else share.batch_in_flight,
-            elapsed=self._elapsed,
+            elapsed=self._time.elapsed,
         )
         self._forks = Forks(self._pump)
         self._launcher = Launcher(
@@ -99,7 +97,7 @@ class Loop:
             pump=self._pump,
             samples=self._samples,
             start=self._start_sample,
-            elapsed=self._elapsed,
+            elapsed=self._time.elapsed,
             share=share,
         )
 
@@ -127,7 +125,7 @@ class Loop:
     async def _until_stopped(self) -> tuple[StopReason, Decision]:
         while True:
             self._raise_failures()
-            if self._past_deadline():
+            if self._time.is_up():
                 self._walled = True
                 return StopReason.SECONDS, Decision(why=_WHY[StopReason.SECONDS])
             if self._past_thinking_wall():
@@ -170,16 +168,13 @@ class Loop:
 
     # -- deciding -------------------------------------------------------------------------------------------
 
-    def _elapsed(self) -> float:
-        return self._clock() - self._ledger.started
-
     def _history(self) -> History:
         lag = self._setup.decide_every - 1
         return History(
             problem=self._problem,
             budget=self._ledger.budget,
             samples=tuple([sample.snapshot(lag) for sample in self._samples]),
-            elapsed=self._elapsed(),
+            elapsed=self._time.elapsed(),
             seed=self._seed,
             walled=self._walled,
             counted=self._counted,
@@ -188,31 +183,9 @@ class Loop:
     def _decide(self, history: History) -> Decision:
         for sample in self._growing.values():
             sample.seen_tokens = sample.said.length
-        decision = _NOTHING
-        if self._setup.policy is not None:
-            decision = self._ask(self._setup.policy, history)
-        for watcher in self._setup.watchers:
-            decision = replace(decision, probe=(*decision.probe, *_probes(watcher, history)))
-        if self._narrator.listens:
-            answer = self._setup.selector.select(history)
-            self._narrator.leads(answer, _confidence(history, answer, decision))
-        return decision
-
-    def _ask(self, policy: StoppingPolicy, history: History) -> Decision:
-        """Ask about every further settled sample in turn, as if they had come one after the other.
-
-        So where a policy stops, and on which votes, depends neither on which samples finished in the same
-        moment nor on how many run at once.
-        """
-        settled, decision = len(history.settled), _NOTHING
-        before = [replace(history, counted=count) for count in range(self._asked_about + 1, settled)]
-        for shown in [*before, history]:
-            decision = policy.decide(shown)
-            self._narrator.decided(shown, decision)
-            if decision.stop:
-                self._counted = len(shown.settled)
-                return decision
-        self._asked_about = settled
+        decision = self._deciding.decide(history)
+        if decision.stop:
+            self._counted = self._deciding.counted
         return decision
 
     def _steer(self, decision: Decision) -> None:
@@ -294,19 +267,10 @@ class Loop:
 
     def _next_alarm(self) -> float | None:
         """When to look at the clock again: at the thinking wall, then at the deadline."""
-        return self._ledger.deadline if self._winding_down else self._thinking_wall()
-
-    def _thinking_wall(self) -> float | None:
-        """When thinking ends: the deadline, less the time for concluding at the rate measured so far."""
-        deadline = self._ledger.deadline
-        if deadline is None:
-            return None
-        most = (deadline - self._ledger.started) / _SHARE_FOR_ANSWER
-        return deadline - min(most, self._rates.conclusion_seconds(self._admission.answer_reserve))
+        return self._ledger.deadline if self._winding_down else self._time.thinking_wall()
 
     def _past_thinking_wall(self) -> bool:
-        wall = None if self._winding_down else self._thinking_wall()
-        return wall is not None and self._clock() >= wall
+        return not self._winding_down and self._time.thinking_is_over()
 
     def _wind_down(self) -> None:
         """At the thinking wall: start nothing more, close every thought, wait for the answers.
@@ -320,10 +284,6 @@ class Loop:
                 self._cut(sample, by_policy=False)
             else:
                 self._begin(self._pump.steer(sample, hurry=True))
-
-    def _past_deadline(self) -> bool:
-        deadline = self._ledger.deadline
-        return deadline is not None and self._clock() >= deadline
 
     # -- ending ---------------------------------------------------------------------------------------------
 
@@ -371,15 +331,12 @@ class Loop:
         """Conclude the longest chain of thought that can be concluded."""
         for sample in sorted(self._samples, key=lambda sample: -sample.said.length):
             broken_off = sample.said.concluded_at is not None and sample.answer is None
-            if self._past_deadline() or not (sample.said.length and (sample.undecided or broken_off)):
+            if self._time.is_up() or not (sample.said.length and (sample.undecided or broken_off)):
                 continue
             self._counted, self._walled = None, True
             self._growing[sample.index] = sample
             task = self._begin(self._pump.finish_by_force(sample), sample)
-            deadline = self._ledger.deadline
-            await asyncio.wait(
-                {task}, timeout=None if deadline is None else max(0.0, deadline - self._clock())
-            )
+            await asyncio.wait({task}, timeout=self._time.left())
             if task.done():
                 task.result()  # a dead engine is news here
             await self._close_all()
@@ -390,35 +347,21 @@ class Loop:
         history = self._history()
         setup = self._setup
         answer = setup.selector.select(history)
-        self._narrator.leads(answer, _confidence(history, answer, decision))
+        sure = confidence(history, answer, decision)
+        self._narrator.leads(answer, sure)
         return Run(
             history=history,
             answer=answer,
-            confidence=_confidence(history, answer, decision),
+            confidence=sure,
             stop=stop,
             why=decision.why or _WHY[stop],
-            receipt=self._ledger.receipt(self._clock()),
+            receipt=self._ledger.receipt(self._time.now()),
             strategy=spec_of(setup.strategy),
             policy=None if setup.policy is None else spec_of(setup.policy),
             selector=spec_of(setup.selector),
+            verifier=None if setup.verifier is None else spec_of(setup.verifier),
             notes=tuple(self._narrator.notes),
         )
-
-
-def _probes(policy: StoppingPolicy, history: History) -> tuple[ProbeRequest, ...]:
-    """Return the probes that a policy which only watches needs; whatever it raises must not break the run."""
-    try:
-        return policy.decide(history).probe
-    except Exception:  # noqa: BLE001 - its shadow tells what went wrong
-        return ()
-
-
-def _confidence(history: History, answer: Answer | None, decision: Decision) -> float | None:
-    """Return the policy's confidence, else the answer's share of the votes."""
-    if answer is None or decision.confidence is not None:
-        return None if answer is None else decision.confidence
-    keys = [vote.key for vote in history.answers]
-    return keys.count(answer.key) / len(keys) if keys else None
 
 
 async def _close(sample: Growing) -> None:

@@ -14,13 +14,14 @@ from pydantic import BaseModel, ConfigDict, PydanticUserError, TypeAdapter, Vali
 
 from thinkctl.errors import ConfigurationError
 from thinkctl.protocols import Allocation, Selector, StoppingPolicy, Strategy, Verifier
-from thinkctl.registry.names import KINDS, PROTOCOLS, WORDS, Kind, kind_of, load
+from thinkctl.registry.names import KINDS, PROTOCOLS, WORDS, Kind, kind_of, load, names
 from thinkctl.registry.parameters import fields_of, hints_of, in_words, is_variadic
 from thinkctl.types import name_of
 
 __all__ = ["allocation", "build", "parse", "policy", "selector", "strategy", "verifier"]
 
 _LONGEST_TEXT: Final = 2_000
+_AS_IN_PYTHON: Final = {"false": "False", "true": "True", "null": "None", "none": "None"}
 _TOKEN: Final = re.compile(r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|[\d.][\w.]*|[^\W\d][\w-]*""")
 
 
@@ -185,11 +186,19 @@ def _with_parts(value: Any, hint: Any) -> Any:
     if isinstance(value, _Written):
         if any(_is_settings(leaf) and name_of(leaf) == value.name for leaf in leaves):
             return value.named()
+        _check_word(value.name)
         kinds: list[Kind] = [kind for kind in KINDS if PROTOCOLS[kind] in leaves]
         return _make(value, kinds[0] if len(kinds) == 1 else None)
     if isinstance(value, list | tuple):
         return tuple(_with_parts(item, hint) for item in value)
     return value
+
+
+def _check_word(name: str) -> None:
+    """Refuse the words of TOML and JSON in place of a value, unless somebody named a part so."""
+    meant = _AS_IN_PYTHON.get(name.lower())
+    if meant is not None and not any(name in names(kind) for kind in KINDS):
+        raise ConfigurationError(f"{name!r} is neither a value nor a part; write {meant} (Python's way)")
 
 
 def _leaves(hint: Any) -> Iterator[Any]:

@@ -10,6 +10,7 @@ import warnings
 import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import IO, Any, Final, cast, final
 
@@ -46,12 +47,27 @@ class TornLine(UserWarning):
 @final
 @dataclass(frozen=True, slots=True)
 class Header:
-    """The first line: the schema, the version that wrote it, the model, and fields of the writer's own."""
+    """The first line: the schema, the version that wrote it, the model, and further fields.
+
+    Among these is ``created``, when the file was begun, and whatever its writer added.
+    """
 
     schema: int = SCHEMA
     version: str = ""
     card: ModelCard | None = None
     fields: Mapping[str, Any] = field(default_factory=dict[str, Any])
+
+    @property
+    def created(self) -> str | None:
+        """When the file was begun, as ISO 8601; ``None`` where nobody wrote that down."""
+        value = self.fields.get("created")
+        if not isinstance(value, str):
+            return None
+        try:
+            datetime.fromisoformat(value)
+        except ValueError:
+            return None
+        return value
 
 
 def _parse(line: bytes) -> Any:

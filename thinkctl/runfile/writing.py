@@ -21,6 +21,8 @@ import json
 import os
 import threading
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self, final
@@ -80,7 +82,8 @@ def _run_line(run: Run) -> bytes:
 def write(path: str | Path, runs: Iterable[Run], *, card: ModelCard | None = None, **fields: Any) -> None:
     """Write a whole run file at once; a file that was there is replaced only when all is written.
 
-    ``card`` and ``fields`` go into the header. A name that ends in ``.gz`` is compressed.
+    ``card`` and ``fields`` go into the header; the same runs and fields are the same bytes, so ``created`` is there
+    only if it is given. A name that ends in ``.gz`` is compressed.
     """
     _replace(Path(path), itertools.chain([_header_line(card, fields)], map(_run_line, runs)))
 
@@ -89,26 +92,39 @@ def merge(paths: Iterable[str | Path], out: str | Path) -> int:
     """Put the runs of several files into one, in order, identical ones once; return how many there are.
 
     Lines are copied as they are, so that fields of later versions live on. Header fields that all files agree
-    on are kept, and where headers differ all of them are listed under ``merged``. ``out`` may be one of the
-    files. Raises ``ConfigurationError`` for runs of different models, ``RunFileError`` for what is not a run
-    file or of another schema.
+    on are kept, and where headers differ in more than ``created`` all of them are listed under ``merged``.
+    ``created`` is the earliest, where all files have one. ``out`` may be one of the files. Raises
+    ``ConfigurationError`` for runs of different models, ``RunFileError`` for what is not a run file or of
+    another schema.
     """
     files = [Path(path) for path in paths]
     headers = [read_header(path) for path in files]
     if not headers:
         raise ConfigurationError("there is nothing to merge; name at least one run file")
     card = _one_card(files, headers)
-    fields = dict(headers[0].fields)
-    if any(header != headers[0] for header in headers):
-        listed = [{"version": header.version, **header.fields} for header in headers]
-        common = [header.fields for header in headers]
-        fields = {
-            name: item for name, item in fields.items() if all(each.get(name) == item for each in common)
-        }
-        fields["merged"] = listed
+    fields = _common(headers)
     seen: set[bytes] = set()
     _replace(Path(out), itertools.chain([_header_line(card, fields)], _new_lines(files, seen)))
     return len(seen)
+
+
+def _common(headers: list[Header]) -> dict[str, Any]:
+    """Return the fields of a merged header."""
+    rest = [{name: item for name, item in each.fields.items() if name != "created"} for each in headers]
+    fields = {name: item for name, item in rest[0].items() if all(each.get(name) == item for each in rest)}
+    alike = [replace(header, fields=each) for header, each in zip(headers, rest, strict=True)]
+    if any(each != alike[0] for each in alike):
+        fields["merged"] = [{"version": header.version, **header.fields} for header in headers]
+    dates = [header.created for header in headers if header.created is not None]
+    if len(dates) == len(headers):
+        fields["created"] = min(dates, key=_instant)
+    return fields
+
+
+def _instant(created: str) -> float:
+    """Return seconds since 1970; a time without a zone is taken for UTC."""
+    moment = datetime.fromisoformat(created)
+    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
 
 
 def _one_card(paths: list[Path], headers: list[Header]) -> ModelCard | None:
@@ -161,6 +177,10 @@ def _sync_folder(path: Path) -> None:
 # -------------------------------------------------------------------------------------------------- appending
 
 
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
 @final
 class RunFile:
     """A run file that is open for appending; iterating reads its runs from the first.
@@ -179,7 +199,8 @@ class RunFile:
     def open(cls, path: str | Path, *, card: ModelCard | None = None, **fields: Any) -> Self:
         """Open a run file for appending, make it if it is not there, and cut off a torn last line.
 
-        ``card`` and ``fields`` go into the header of a new file. Raises ``ConfigurationError`` if the file
+        ``card`` and ``fields`` go into the header of a new file, and when it was ``created`` (UTC, to the second),
+        unless the fields say so. Raises ``ConfigurationError`` if the file
         there was recorded with another card, ``RunFileError`` if it is not a run file.
         """
         path = Path(path)
@@ -187,7 +208,7 @@ class RunFile:
             raise ConfigurationError(
                 f"{path}: a compressed file cannot be appended to; drop .gz and compress later"
             )
-        header = _header_line(card, fields)
+        header = _header_line(card, {"created": _now(), **fields})
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o666)
         try:
             with _locked(descriptor):

@@ -11,7 +11,8 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from decimal import Decimal
-from types import EllipsisType
+from functools import cache
+from types import EllipsisType, MappingProxyType
 from typing import Any, Final, TypeVar
 
 from thinkctl import registry
@@ -53,6 +54,7 @@ _NEW: Final = "97"
 """An answer that nobody gave yet."""
 
 
+@cache
 def histories() -> Mapping[str, History]:
     """Return histories of many kinds by name, the same ones every time."""
     tight = Budget(tokens=40, seconds=2, dollars=Decimal("0.01"), requests=2, thinking_tokens=8)
@@ -97,7 +99,8 @@ def histories() -> Mapping[str, History]:
         "long ago": history_of("4", "5", elapsed=1e6, seed=7),
         "another form": history_of("B", "C", "B", problem=_choice()),
     }
-    return {**known, **{f"growing, step {place}": history_of(*many[:place]) for place in range(2, 13)}}
+    growing = {f"growing, step {place}": history_of(*many[:place]) for place in range(2, 13)}
+    return MappingProxyType({**known, **growing})
 
 
 def check_selector(selector: Selector) -> None:
@@ -180,7 +183,7 @@ def _pure(method: Callable[[History], T], history: History, where: str) -> T:
     first = _total(method, history, where)
     with no_world(where):
         second = _total(method, history, where)
-        third = _total(method, copy.deepcopy(before), where)
+        third = _total(method, before, where)
     assert history == before, f"{where} changed the history"
     assert first == second, f"{where} returned {first!r} and then {second!r} for the same history"
     assert first == third, f"{where} returned {first!r}, and {third!r} for an equal history"

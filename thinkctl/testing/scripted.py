@@ -9,9 +9,10 @@ from dataclasses import replace
 from typing import final
 
 from thinkctl.errors import ConfigurationError, ContextExceeded, EngineUnavailable, RequestFailed
-from thinkctl.testing.script import MOST_LOGPROBS, Launch, Plan, Script, spread
+from thinkctl.testing.play import Play
+from thinkctl.testing.script import MOST_LOGPROBS, Script, spread
 from thinkctl.testing.tokens import END_OF_TURN, ScriptedTokenizer
-from thinkctl.testing.tracks import End, Place, PrefixCache, StreamLog, Track, Tracks
+from thinkctl.testing.tracks import End, StreamLog, Track
 from thinkctl.types import (
     Capabilities,
     Delta,
@@ -76,22 +77,8 @@ class ScriptedEngine:
         )
         marks = self._card.thinking
         self._tokenizer = ScriptedTokenizer((marks.start, marks.end) if marks else ())
-        self._scripts = scripts
         self._scores = scores
-        self._tracks = Tracks(self._tokenizer)
-        self._cache = PrefixCache(block)
-        self._open: dict[ScriptedStream, None] = {}
-        self._running = 0
-        self._launched = 0
-        self._computed = 0
-        self._cached = 0
-        self._generated = 0
-        self.log: list[StreamLog] = []
-        """Every stream that was awaited, in the order of their first awaits."""
-        self.most_open = 0
-        """The most streams that were open at once."""
-        self.dead = ""
-        """Why the engine is dead; empty while it lives."""
+        self._play = Play(scripts, self._tokenizer, self._caps)
 
     @property
     def card(self) -> ModelCard:
@@ -109,14 +96,29 @@ class ScriptedEngine:
         return self._tokenizer
 
     @property
+    def log(self) -> list[StreamLog]:
+        """Every stream that was awaited, in the order of their first awaits."""
+        return self._play.log
+
+    @property
     def open_streams(self) -> int:
         """Streams that were awaited and have not ended."""
-        return len(self._open)
+        return len(self._play.open)
+
+    @property
+    def most_open(self) -> int:
+        """The most streams that were open at once."""
+        return self._play.most_open
 
     @property
     def launched(self) -> int:
         """New chats so far; continuations are not counted."""
-        return self._launched
+        return self._play.launched
+
+    @property
+    def dead(self) -> str:
+        """Why the engine is dead; empty while it lives."""
+        return self._play.dead
 
     def stream(self, prompt: Sequence[int], spec: GenerationSpec) -> ScriptedStream:
         """Start a generation. Raises ``ContextExceeded`` if it does not fit the card's context."""
@@ -130,7 +132,7 @@ class ScriptedEngine:
                 f"prompt of {len(prompt)} and max_tokens={spec.max_tokens} do not fit the context {context}; "
                 "ask for fewer tokens"
             )
-        return ScriptedStream(self, tuple(prompt), spec)
+        return ScriptedStream(self._play, tuple(prompt), spec)
 
     async def start(self) -> None:
         """Do nothing: it is always ready."""
@@ -140,8 +142,8 @@ class ScriptedEngine:
         await asyncio.sleep(0)
         if self.dead:
             raise EngineUnavailable(self.dead)
-        self._prefill(tuple(prompt))
-        self._generated += 1
+        self._play.prefill(tuple(prompt))
+        self._play.generated += 1
         if self._scores is None:
             return dict.fromkeys(token_ids, -math.log(max(len(set(token_ids)), 1)))
         text = self._tokenizer.decode(prompt)
@@ -149,74 +151,26 @@ class ScriptedEngine:
 
     async def counters(self) -> EngineCounters:
         """Return the truth. A dead engine still tells it."""
-        return EngineCounters(self._computed, self._cached, self._generated, len(self._open))
+        return self._play.counters()
 
     async def aclose(self) -> None:
         """Shut down: streams in progress end with ``EngineUnavailable``. May be called again."""
-        self._die("the engine was shut down")
+        self._play.die("the engine was shut down")
 
-    def _die(self, why: str) -> None:
-        self.dead = self.dead or why
-        for stream in tuple(self._open):
-            stream._wake()
-
-    def _enter(self, stream: ScriptedStream) -> Track:
-        """Open a stream: find what it goes on from, or launch the next script."""
-        found = self._tracks.continuing(stream.prompt)
-        launch, place = found or self._launch(stream.prompt)
-        now = asyncio.get_running_loop().time()
-        log = StreamLog(stream.prompt, stream.spec, launch.number, found is not None, now)
-        track = Track(log, launch, [place])
-        self._tracks.add(track)
-        self.log.append(track.log)
-        self._open[stream] = None
-        self.most_open = max(self.most_open, len(self._open))
-        return track
-
-    def _admit(self) -> None:
-        """Let queued streams run while there is room: lowest priority number first, then the oldest."""
-        queue = sorted((s for s in self._open if not s.admitted), key=lambda s: s.spec.priority)
-        for stream in queue[: max(self._caps.streams - self._running, 0)]:
-            self._running += 1
-            stream.admitted = True
-            stream._wake()
-
-    def _leave(self, stream: ScriptedStream) -> None:
-        if stream in self._open:
-            del self._open[stream]
-            self._running -= stream.admitted
-            self._admit()
-
-    def _prefill(self, prompt: tuple[int, ...]) -> int:
-        """Count a prompt and return how many of its tokens were cached: whole blocks, never all of it."""
-        for stream in self._open if self._caps.block else ():
-            self._cache.add(stream.so_far)
-        cached = self._cache.add(prompt)
-        self._cached += cached
-        self._computed += len(prompt) - cached
-        return cached
-
-    def _launch(self, prompt: tuple[int, ...]) -> tuple[Launch, Place]:
-        number = self._launched
-        self._launched += 1
-        if callable(self._scripts):
-            told = self._scripts(number, self._tokenizer.decode(prompt))
-        else:
-            told = self._scripts[number % len(self._scripts)]
-        script = Script(told) if isinstance(told, str) else told
-        ids = (*self._tokenizer.encode(script.text), *[END_OF_TURN] * script.ends)
-        return Launch(number, script), (Plan(script, ids, thought=True), 0)
+    def die(self, why: str) -> None:
+        """Die now, as an engine that crashes: streams in progress end with ``EngineUnavailable``."""
+        self._play.die(why)
 
 
 @final
 class ScriptedStream:
     """One generation of a ``ScriptedEngine``. One task reads it; another may close it or force tokens."""
 
-    def __init__(self, engine: ScriptedEngine, prompt: tuple[int, ...], spec: GenerationSpec) -> None:
+    def __init__(self, play: Play, prompt: tuple[int, ...], spec: GenerationSpec) -> None:
         self.prompt = prompt
         self.spec = spec
         self.admitted = False
-        self._engine = engine
+        self._play = play
         self._track: Track | None = None
         self._closed = False
         self._forced: tuple[int, ...] = ()
@@ -243,11 +197,11 @@ class ScriptedStream:
             raise StopAsyncIteration
         track = self._track
         if track is None:
-            if self._engine.dead:
+            if self._play.dead:
                 self._closed = True
-                raise EngineUnavailable(self._engine.dead)
-            track = self._track = self._engine._enter(self)
-            self._engine._admit()
+                raise EngineUnavailable(self._play.dead)
+            track = self._track = self._play.enter(self)
+            self._play.admit()
         while True:
             self._go_on_or_end(track)
             if not self.admitted:
@@ -267,10 +221,10 @@ class ScriptedStream:
             return StreamUsage()
         if not self._closed:
             track = self._track
-            works = not math.isnan(self._began) and not self._engine.dead
-            waste = min(self._engine.caps.overshoot or 0, self._left(track)) if works else 0
+            works = not math.isnan(self._began) and not self._play.dead
+            waste = min(self._play.caps.overshoot or 0, self._left(track)) if works else 0
             self._count(track, waste, wasted=waste)
-            self._end(track, End.DIED if self._engine.dead else End.CLOSED)
+            self._end(track, End.DIED if self._play.dead else End.CLOSED)
         return self._track.log.usage
 
     async def force(self, token_ids: Sequence[int]) -> bool:
@@ -280,13 +234,13 @@ class ScriptedStream:
             track is not None
             and self.admitted
             and not self._closed
-            and not self._engine.dead
+            and not self._play.dead
             and not self._forced
-            and 0 < len(token_ids) <= min(self._engine.caps.force, self._left(track))
+            and 0 < len(token_ids) <= min(self._play.caps.force, self._left(track))
         )
         if possible:
             self._forced = tuple(token_ids)
-            self._wake()
+            self.wake()
         return possible
 
     def _left(self, track: Track) -> int:
@@ -296,9 +250,9 @@ class ScriptedStream:
         """Raise what ends the reading now, if anything does."""
         if self._closed:
             raise StopAsyncIteration
-        if self._engine.dead:
+        if self._play.dead:
             self._end(track, End.DIED)
-            raise EngineUnavailable(self._engine.dead)
+            raise EngineUnavailable(self._play.dead)
         if not self.admitted:
             return
         if math.isnan(self._began):
@@ -308,9 +262,9 @@ class ScriptedStream:
         if self._forced or not plan.thought:
             return
         if script.die_after is not None and place >= script.die_after:
-            self._engine._die(f"the engine died after {place} tokens, as scripted")
+            self._play.die(f"the engine died after {place} tokens, as scripted")
             self._end(track, End.DIED)
-            raise EngineUnavailable(self._engine.dead)
+            raise EngineUnavailable(self._play.dead)
         if script.fail_after is not None and place >= script.fail_after and not track.launch.failed:
             track.launch.failed = True
             self._end(track, End.FAILED)
@@ -318,7 +272,7 @@ class ScriptedStream:
 
     def _begin(self, track: Track) -> None:
         """Compute the prompt; decoding begins after the script's first seconds."""
-        cached = self._engine._prefill(self.prompt)
+        cached = self._play.prefill(self.prompt)
         track.log.usage = StreamUsage(len(self.prompt), cached)
         self._began = asyncio.get_running_loop().time() + track.launch.script.first
 
@@ -352,7 +306,7 @@ class ScriptedStream:
         forced, self._forced = self._forced, ()
         if forced:
             ids, logprobs = forced, None
-            track.places += [self._engine._tracks.after((plan, place), forced)] * wanted
+            track.places += [self._play.tracks.after((plan, place), forced)] * wanted
             track.log.forced_tokens += wanted
         else:
             ids = tuple(plan.token(place + n) for n in range(wanted))
@@ -380,17 +334,18 @@ class ScriptedStream:
             generated_tokens=used.generated_tokens + tokens,
             wasted_tokens=used.wasted_tokens + wasted,
         )
-        self._engine._generated += tokens
+        self._play.generated += tokens
 
     def _end(self, track: Track, end: End) -> None:
         self._closed = True
         track.log.end = end
         track.log.ended = asyncio.get_running_loop().time()
-        self._engine._cache.add(self.so_far)
-        self._engine._leave(self)
-        self._wake()
+        self._play.cache.add(self.so_far)
+        self._play.leave(self)
+        self.wake()
 
-    def _wake(self) -> None:
+    def wake(self) -> None:
+        """Look again at what is to be done: something happened."""
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)
 
@@ -402,7 +357,7 @@ class ScriptedStream:
         self._waiter = asyncio.get_running_loop().create_future()
         timer = None
         if seconds < math.inf:
-            timer = asyncio.get_running_loop().call_later(seconds, self._wake)
+            timer = asyncio.get_running_loop().call_later(seconds, self.wake)
         try:
             await self._waiter
         finally:

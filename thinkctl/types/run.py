@@ -92,7 +92,8 @@ class Run:
     """The finished history with answer, stop reason and receipt; one line of a run file.
 
     ``confidence`` in [0, 1] is the policy's for the answer, or the answer's share of the votes where the
-    policy has none; ``None`` without an answer. ``strategy``, ``policy`` and ``selector`` are specs.
+    policy has none; ``None`` without an answer. ``strategy``, ``policy``, ``selector`` and ``verifier`` are
+    specs; where samples have verdicts and ``verifier`` is ``None``, nobody recorded who judged them.
     ``prices`` are those of every model whose price was known, used or not; empty where none was. ``shadows``
     say what policies that only watched would have done.
     """
@@ -109,6 +110,7 @@ class Run:
     notes: tuple[Note, ...] = ()
     prices: tuple[ModelPrices, ...] = ()
     shadows: tuple[Shadow, ...] = ()
+    verifier: Mapping[str, object] | None = None
 
     @property
     def samples(self) -> tuple[Sample, ...]:

@@ -24,11 +24,13 @@ def spec_of(part: object) -> dict[str, Any]:
     """Return ``{"name": ..., **parameters}`` of a strategy, policy, selector or verifier.
 
     Parameters are the dataclass fields; nested parts become nested specs. A part that is no dataclass has
-    only its name.
+    only its name. Specs are kept in run files, so a field with ``repr=False`` (a key, a connection) is left out.
     """
     spec: dict[str, Any] = {"name": name_of(part)}
     if dataclasses.is_dataclass(part):
-        spec |= {field.name: _plain(getattr(part, field.name)) for field in dataclasses.fields(part)}
+        spec |= {
+            field.name: _plain(getattr(part, field.name)) for field in dataclasses.fields(part) if field.repr
+        }
     return spec
 
 

@@ -60,7 +60,8 @@ def test_a_record_is_a_chat_with_its_provenance(of):
     assert told["run_file_sha256"] == hashlib.sha256(file.read_bytes()).hexdigest()
     assert (told["problem_id"], told["sample"], told["model"]) == (QUESTION.id, 1, "scripted")
     assert (told["check"], told["check_strength"]) == ("1 public test", "tests")
-    assert told["verifier"] == {"passed": True, "score": 1.0, "marks": ["assert f(1) == 2"]}
+    assert told["verdict"] == {"passed": True, "score": 1.0, "marks": ["assert f(1) == 2"]}
+    assert (told["verifier"], told["run_file_created"]) == (None, None)
     assert told["sampling"]["temperature"] == Sampling().temperature
     content = json.dumps(record["messages"], sort_keys=True).encode()
     assert told["sha256"] == hashlib.sha256(content).hexdigest()

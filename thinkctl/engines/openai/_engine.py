@@ -10,17 +10,14 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, Literal, final
 from urllib.parse import urlsplit
-from weakref import WeakKeyDictionary, WeakSet
+from weakref import WeakSet
 
-import httpx2 as httpx
 import openai
 
 from thinkctl.engines.life import LiveEngine
-from thinkctl.engines.openai._failures import explained
-from thinkctl.engines.openai._guard import guard
+from thinkctl.engines.openai._connection import Connection
 from thinkctl.engines.openai._metrics import counters_from
 from thinkctl.engines.openai._pieces import PieceTokenizer
-from thinkctl.engines.openai._reading import items, mapping
 from thinkctl.engines.openai._routes import Chat, Completions, Continuation, Generate, Holds, Route, Settings
 from thinkctl.engines.openai._served import RUNNING_COUNTS, card_of, folder_of, lists_all, tokenizer_in
 from thinkctl.engines.openai._stream import ServerStream
@@ -36,7 +33,6 @@ RouteName = Literal["auto", "generate", "completions", "chat"]
 _ROUTES: Final = ("auto", "generate", "completions", "chat")
 _VLLM: Final = "vllm"
 _CHARS_PER_TOKEN: Final = 4
-_CONNECT: Final = 10.0
 _SETTLES: Final = 1.0
 _LOOK_AGAIN: Final = 0.02
 """Seconds."""
@@ -103,10 +99,10 @@ class OpenAIEngine(LiveEngine):
         parts = urlsplit(self._url)
         if parts.scheme not in {"http", "https"} or not parts.hostname:
             raise ConfigurationError(f"base_url={self._url!r} is no address; write http://HOST:PORT/v1")
-        self._root = self._url.rstrip("/").removesuffix("/v1")
-        self._local = parts.hostname in {"localhost", "127.0.0.1", "::1"}
-        self._key = api_key or os.environ.get("OPENAI_API_KEY") or ("none" if self._local else None)
-        self.where = f"the server at {self._root}"
+        local = parts.hostname in {"localhost", "127.0.0.1", "::1"}
+        key = api_key or os.environ.get("OPENAI_API_KEY") or ("none" if local else None)
+        self._connection = Connection(self._url, key, timeout=timeout, streams=streams)
+        self.where = self._connection.where
         self.attempts = attempts
         self.live: WeakSet[ServerStream] = WeakSet()
         self._model = model
@@ -114,14 +110,12 @@ class OpenAIEngine(LiveEngine):
         self._folder = None if tokenizer is None else Path(tokenizer).expanduser()
         self._continuation: Continuation | None = continuation
         self._given_card = card
-        self._timeout = timeout
         self._streams = streams
         self._effort = effort
         self._native_thinking = native_thinking
         self._holds: Holds | Literal["nothing"] | None = holds
         self._omit = frozenset(omit)
         self._extra = dict(extra or {})
-        self._clients: WeakKeyDictionary[asyncio.AbstractEventLoop, openai.AsyncOpenAI] = WeakKeyDictionary()
         self._starting: asyncio.Lock | None = None
         self._route: Route | None = None
         self._tokenizer: Tokenizer | None = None
@@ -177,13 +171,13 @@ class OpenAIEngine(LiveEngine):
             return self._holds
         if self._owner == _VLLM:
             return "regex"
-        return "json-schema" if self._owner in RUNNING_COUNTS or "openai.com" in self._root else None
+        return "json-schema" if self._owner in RUNNING_COUNTS or "openai.com" in self._url else None
 
     def _logprobs(self, *, exact: bool) -> int:
         """Return how many alternatives it gives; as long as nothing is known of a server, the most."""
         if self._route is None or exact or self._owner == _VLLM:
             return 20
-        return 5 if "openai.com" in self._root else -1
+        return 5 if "openai.com" in self._url else -1
 
     # ---------------------------------------------------------------------------------- what it does
     def stream(self, prompt: Sequence[int], spec: GenerationSpec) -> ServerStream:
@@ -214,7 +208,7 @@ class OpenAIEngine(LiveEngine):
                 try:
                     await self._look()
                 except BaseException:
-                    await self._hang_up()
+                    await self._connection.hang_up()
                     raise
 
     async def counters(self) -> EngineCounters:
@@ -226,10 +220,11 @@ class OpenAIEngine(LiveEngine):
         await self.start()
         if not self._counts:
             return EngineCounters()
+        metrics = f"{self._connection.root}/metrics"
         loop = asyncio.get_running_loop()
         end = loop.time() + _SETTLES
         while True:
-            counters = counters_from((await self._get(f"{self._root}/metrics")).text, self.route.model)
+            counters = counters_from((await self._connection.get(metrics)).text, self.route.model)
             if not counters.running or self.live or loop.time() > end:
                 return counters
             await asyncio.sleep(_LOOK_AGAIN)
@@ -242,13 +237,7 @@ class OpenAIEngine(LiveEngine):
         await self.start()
         turns = [message.model_dump() for message in messages]
         body = {"model": self.route.model, "messages": turns} | fields
-        try:
-            return mapping(await self._client().post("/chat/completions", cast_to=object, body=body))
-        except Exception as error:
-            known = explained(error, self.where, 1)
-            if known is None:
-                raise
-            raise known from error
+        return await self._connection.ask("/chat/completions", body)
 
     async def aclose(self) -> None:
         """End every stream and let go of the connections. The server goes on."""
@@ -256,12 +245,7 @@ class OpenAIEngine(LiveEngine):
         for stream in list(self.live):
             stream.fail(EngineUnavailable("the engine was closed"))
         await asyncio.gather(*(stream.close() for stream in list(self.live)))
-        await self._hang_up()
-
-    async def _hang_up(self) -> None:
-        client = self._clients.pop(asyncio.get_running_loop(), None)
-        if client is not None:
-            await client.close()
+        await self._connection.hang_up()
 
     # ------------------------------------------------------------------------------- for its streams
     def check(self, prompt: Sequence[int], spec: GenerationSpec) -> None:
@@ -295,29 +279,15 @@ class OpenAIEngine(LiveEngine):
 
     async def post(self, path: str, body: Mapping[str, Any]) -> openai.AsyncStream[object]:
         """Send a request whose answer is a stream of events."""
-        url = path if path.startswith("/inference") else path.removeprefix("/v1")
-        return await self._client().post(
-            self._root + url if path.startswith("/inference") else url,
-            cast_to=object,
-            body=dict(body),
-            stream=True,
-            stream_cls=openai.AsyncStream[object],
-        )
+        return await self._connection.post(path, body)
 
     async def abort(self, key: str) -> bool:
         """Have the server stop a request by its name; ``False`` if it cannot be told."""
-        url = self._root + "/inference/v1/abort_requests"
-        try:
-            await self._client().post(
-                url, cast_to=httpx.Response, body={"request_ids": [Generate.name_of(key)]}
-            )
-        except openai.OpenAIError:
-            return False
-        return True
+        return await self._connection.abort(Generate.name_of(key))
 
     # ------------------------------------------------------------------------------- looking around
     async def _look(self) -> None:
-        served = await self._models()
+        served = await self._connection.models()
         model = self._choose(served)
         about = served.get(model, {})
         self._owner = str(about.get("owned_by", ""))
@@ -326,29 +296,16 @@ class OpenAIEngine(LiveEngine):
         settings = Settings(
             model=model,
             usage_in_chunks=self._owner in RUNNING_COUNTS,
-            limit="max_completion_tokens" if "openai.com" in self._root else "max_tokens",
+            limit="max_completion_tokens" if "openai.com" in self._url else "max_tokens",
             omit=self._omit,
             extra=self._extra,
             native_thinking=self._native_thinking,
             holds=self._can_hold(),
         )
         self._card = card_of(model, about, self._given_card, self._folder)
-        self._counts = await self._has_metrics()
+        self._counts = await self._connection.has_metrics()
         route, self._tokenizer = await self._find_route(settings, tokenizer)
         self._route = route
-
-    async def _models(self) -> dict[str, Mapping[str, Any]]:
-        try:
-            answer = await self._client().get("/models", cast_to=object)
-        except openai.NotFoundError:
-            return {}
-        except Exception as error:
-            known = explained(error, self.where, 1)
-            if known is None:
-                raise
-            raise EngineUnavailable(str(known)) from error
-        listed = [mapping(one) for one in items(mapping(answer).get("data"))]
-        return {one["id"]: one for one in listed if isinstance(one.get("id"), str)}
 
     def _choose(self, served: Mapping[str, Any]) -> str:
         names = ", ".join(itertools.islice(served, 12)) or "nothing"
@@ -372,49 +329,12 @@ class OpenAIEngine(LiveEngine):
         if wanted == "auto":
             wanted = "chat"
             if tokenizer is not None and self._owner == _VLLM:
-                wanted = "generate" if await self._has_generate() else "completions"
+                wanted = "generate" if await self._connection.has_generate() else "completions"
         if tokenizer is not None and wanted != "chat":
             return (Generate(settings) if wanted == "generate" else Completions(settings)), tokenizer
         pieces = PieceTokenizer()
         continuation = self._continuation or ("final-message" if self._owner == _VLLM else "turn")
         return Chat(settings, pieces, self._card.thinking, continuation, self._effort), pieces
-
-    async def _has_generate(self) -> bool:
-        """Ask for nothing: a server that has the route says what is missing, one that has not says 404."""
-        try:
-            await self._client().post(self._root + Generate.path, cast_to=object, body={})
-        except (openai.NotFoundError, openai.APIConnectionError):
-            return False
-        except openai.APIStatusError as error:
-            return error.status_code in {400, 422}
-        return True
-
-    async def _has_metrics(self) -> bool:
-        try:
-            return "vllm:generation_tokens" in (await self._get(f"{self._root}/metrics")).text
-        except (openai.OpenAIError, httpx.HTTPError):
-            return False
-
-    async def _get(self, url: str) -> httpx.Response:
-        return await self._client().get(url, cast_to=httpx.Response)
-
-    def _client(self) -> openai.AsyncOpenAI:
-        """Return the client of the running event loop: connections belong to one."""
-        if self._key is None:
-            raise EngineUnavailable("there is no key for this server; give api_key=... or set OPENAI_API_KEY")
-        loop = asyncio.get_running_loop()
-        client = self._clients.get(loop)
-        if client is None:
-            timeout = httpx.Timeout(self._timeout, connect=_CONNECT)
-            limits = httpx.Limits(max_connections=None, max_keepalive_connections=self._streams)
-            http = openai.DefaultAsyncHttpxClient(
-                timeout=timeout, limits=limits, event_hooks={"response": [guard]}
-            )
-            client = openai.AsyncOpenAI(
-                api_key=self._key, base_url=self._url, max_retries=0, timeout=timeout, http_client=http
-            )
-            self._clients[loop] = client
-        return client
 
     def _check_open(self) -> None:
         if self._closed:
