@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from typing import Final
 
-__all__ = ["Axis"]
+__all__ = ["LABELS", "Axis"]
 
 
 class Axis(StrEnum):
@@ -22,3 +23,16 @@ class Axis(StrEnum):
     TERAFLOPS = "teraflops"
     JOULES = "joules"
     KV_BYTES = "kv_bytes"
+
+
+LABELS: Final = {
+    Axis.GENERATED_TOKENS: "generated tokens",
+    Axis.ALL_TOKENS: "all tokens",
+    Axis.REQUESTS: "requests",
+    Axis.SECONDS: "seconds",
+    Axis.DOLLARS: "dollars",
+    Axis.TERAFLOPS: "TFLOP",
+    Axis.JOULES: "joules",
+    Axis.KV_BYTES: "KV-cache bytes",
+}
+"""What an axis is called in words and beside a figure; each is a mean over questions, everything spent included."""

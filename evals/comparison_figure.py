@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from thinkctl.errors import ConfigurationError, MissingExtra
+from thinkctl.evals.figures.placing import spread
+from thinkctl.evals.figures.style import SETTINGS
 from thinkctl.evals.replaying import Row
 
 try:
@@ -21,7 +23,7 @@ if TYPE_CHECKING:
 
     from thinkctl.evals.comparison import Comparison
 
-__all__ = ["SETTINGS", "STYLES", "draw", "spread"]
+__all__ = ["STYLES", "draw"]
 
 STYLES: Final[Mapping[str, tuple[str, str]]] = {
     "fixed": ("#000000", "o"),
@@ -33,14 +35,6 @@ STYLES: Final[Mapping[str, tuple[str, str]]] = {
     "flip probability": ("#009E73", "^"),
 }
 """Colour (Okabe and Ito's palette, which the colour-blind can tell apart) and marker of each kind."""
-SETTINGS: Final[Any] = {
-    "svg.hashsalt": "thinkctl",  # the same figure is the same file
-    "svg.fonttype": "none",
-    "font.size": 9.0,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-}
-"""What all figures have in common."""
 _SETTLED: Final = 0.9995
 _LEAST_HEIGHT: Final = 5.0
 """Points of accuracy that an axis shows at least."""
@@ -179,20 +173,3 @@ def _ordered(wanted: Mapping[str, float], across: Mapping[str, float]) -> list[s
             around.insert(len(around) if turn % 2 else 0, family)
         found += around
     return found
-
-
-def spread(wanted: Sequence[float], step: float) -> list[float]:
-    """Return heights that rise by at least ``step`` and are as near as can be to the wanted ones, by least squares.
-
-    They stay within [0, 1] if there is room. This is isotonic regression of the wanted heights less their steps, by
-    pooling of adjacent violators.
-    """
-    pools: list[tuple[float, int]] = []
-    for place, want in enumerate(wanted):
-        pools.append((want - place * step, 1))
-        while len(pools) > 1 and pools[-2][0] > pools[-1][0]:
-            (one, many), (other, more) = pools[-2:]
-            pools[-2:] = [((one * many + other * more) / (many + more), many + more)]
-    level = [value for value, many in pools for _ in range(many)]
-    most = max(0.0, 1 - (len(level) - 1) * step)
-    return [min(max(value, 0.0), most) + place * step for place, value in enumerate(level)]

@@ -11,17 +11,8 @@ import numpy as np
 
 from thinkctl.evals.axes import Axis
 from thinkctl.evals.figures.hero_rows import has_cost
-from thinkctl.evals.figures.style import (
-    COLOURS,
-    GRID,
-    INK,
-    MUTED,
-    PAPER,
-    STYLE,
-    new_figure,
-    number,
-    shortened,
-)
+from thinkctl.evals.figures.rows import finish_rows, row_figure, words_beside
+from thinkctl.evals.figures.style import COLOURS, INK, PAPER, STYLE, number, shortened
 from thinkctl.evals.points import Point
 
 if TYPE_CHECKING:
@@ -85,10 +76,7 @@ def _row(point: Point, axis: Axis) -> ComplianceRow:
 def draw_compliance(rows: Sequence[ComplianceRow], *, title: str = "") -> Figure:
     """Draw a row for each point: the share of its limit that was used, mean and most, against the limit."""
     with mpl.rc_context(STYLE):
-        height = 1.75 + 0.27 * max(1, len(rows))
-        figure = new_figure(9.2, height)
-        axes = figure.add_subplot()
-        figure.subplots_adjust(left=0.36, right=0.72, top=1 - 0.85 / height, bottom=0.55 / height)
+        figure, axes = row_figure(len(rows), row=0.27, left=0.36, right=0.72)
         axes.axvline(100, color=INK, linewidth=1.1)
         for place, row in enumerate(rows):
             used, most = 100 * row.used / row.asked, 100 * row.most / row.asked
@@ -99,30 +87,12 @@ def draw_compliance(rows: Sequence[ComplianceRow], *, title: str = "") -> Figure
             axes.plot(most, place, marker="|", markersize=9, markeredgewidth=1.6, color=colour)
             words = f"{number(row.used)} of {row.asked:,.6g} {row.limit}"
             over = f", {100 * row.over:.0f} % over" if row.over else ""
-            axes.text(
-                1.02,
-                place,
-                words + over,
-                transform=axes.get_yaxis_transform(),
-                va="center",
-                fontsize=8,
-                color=INK,
-            )
-        axes.set_ylim(len(rows) - 0.4, -0.6)
+            words_beside(axes, place, words + over)
         several = len({row.task for row in rows}) > 1
         names = [shortened(f"{row.task}: {row.arm}" if several else row.arm, 40) for row in rows]
-        axes.set_yticks(range(len(rows)), names, fontsize=8)
         axes.set_xlim(left=0)
-        axes.tick_params(axis="y", length=0)
-        axes.set_xlabel("used of the limit, %")
-        axes.grid(visible=True, axis="x", color=GRID, linewidth=0.6)
-        axes.set_axisbelow(True)
-        figure.text(0.012, 1 - 0.28 / height, shortened(title, 96), fontsize=10.5, fontweight="bold")
-        figure.text(
-            0.012,
-            1 - 0.52 / height,
-            "circle: mean of questions (hollow: replayed); bar: the question that used most; line: the limit",
-            fontsize=8,
-            color=MUTED,
+        marks = (
+            "circle: mean of questions (hollow: replayed); bar: the question that used most; line: the limit"
         )
+        finish_rows(figure, axes, names, scale="used of the limit, %", title=title, marks=marks)
     return figure

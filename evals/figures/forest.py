@@ -9,17 +9,8 @@ import matplotlib as mpl
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from thinkctl.evals.figures.contrasts import Contrast
-from thinkctl.evals.figures.style import (
-    COLOURS,
-    GRID,
-    INK,
-    LABELS,
-    MUTED,
-    STYLE,
-    new_figure,
-    shortened,
-    times,
-)
+from thinkctl.evals.figures.rows import finish_rows, row_figure, words_beside
+from thinkctl.evals.figures.style import COLOURS, LABELS, MUTED, STYLE, shortened, times
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -38,29 +29,29 @@ _FAR: Final = 1.6
 def draw_forest(rows: Sequence[Contrast], *, title: str = "") -> Figure:
     """Draw one row a contrast: the ratio with its interval against the line of equal cost.
 
-    A curve that does not reach the baseline's accuracy has words in the place of a mark.
+    A curve that does not reach the baseline's accuracy has words in the place of a mark, once for all axes on which
+    it does not.
     """
+    rows, names = _drawn(rows)
     with mpl.rc_context(STYLE):
-        figure = new_figure(9.2, 1.5 + _ROW * max(1, len(rows)))
-        axes = figure.add_subplot()
-        height = figure.get_figheight()
-        figure.subplots_adjust(left=0.36, right=0.7, top=1 - 0.62 / height, bottom=0.55 / height)
+        figure, axes = row_figure(len(rows), row=_ROW, left=0.36, right=0.7)
         low, high = _limits(rows)
         axes.set_xscale("log")
         axes.set_xlim(low, high)
         axes.axvline(1.0, color=MUTED, linewidth=1.0)
         for place, row in enumerate(rows):
             _draw_row(axes, row, place, (low, high))
-        axes.set_ylim(len(rows) - 0.4, -0.6)
-        axes.set_yticks(range(len(rows)), [_name(row, rows) for row in rows], fontsize=8.5)
-        axes.tick_params(axis="y", length=0)
         axes.xaxis.set_major_locator(LogLocator(base=10, subs=(1, 2, 5), numticks=12))
         axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}×"))
         axes.xaxis.set_minor_formatter(NullFormatter())
-        axes.grid(visible=True, which="major", axis="x", color=GRID, linewidth=0.6)
-        axes.set_axisbelow(True)
-        axes.set_xlabel("cost at the baseline's accuracy, relative to the baseline (below 1 is cheaper)")
-        figure.text(0.012, 1 - 0.28 / height, shortened(title, 96), fontsize=10.5, fontweight="bold")
+        finish_rows(
+            figure,
+            axes,
+            names,
+            scale="cost at the baseline's accuracy, relative to the baseline (below 1 is cheaper)",
+            title=title,
+            marks="circle: the ratio; line: its 95 % interval; triangle: that accuracy is not reached",
+        )
     return figure
 
 
@@ -76,20 +67,29 @@ def _draw_row(axes: Axes, row: Contrast, place: int, limits: tuple[float, float]
         axes.plot([left, right], [place, place], color=COLOURS[0], linewidth=1.6)
         axes.plot(row.ratio, place, marker="o", color=COLOURS[0], markersize=6)
         words.insert(0, f"{times(row.ratio)}× [{times(left)}, {upper}]")
-    axes.text(
-        1.02,
-        place,
-        ", ".join(filter(None, words)),
-        transform=axes.get_yaxis_transform(),
-        va="center",
-        fontsize=8.5,
-        color=INK,
-    )
+    words_beside(axes, place, ", ".join(filter(None, words)))
 
 
-def _name(row: Contrast, rows: Sequence[Contrast]) -> str:
+def _drawn(rows: Sequence[Contrast]) -> tuple[list[Contrast], list[str]]:
+    """Return the rows that are drawn, and their names: of those that do not reach one for each task and arm."""
+    missed: dict[tuple[str, str], list[Contrast]] = {}
+    for row in rows:
+        if row.ratio is None:
+            missed.setdefault((row.task, row.arm), []).append(row)
+    drawn: list[Contrast] = []
+    names: list[str] = []
+    for row in rows:
+        alike = missed.get((row.task, row.arm), []) if row.ratio is None else [row]
+        if row is alike[0]:
+            several = len(alike) > 1
+            drawn.append(row)
+            names.append(_name(row, rows, f"{len(alike)} kinds of compute" if several else LABELS[row.axis]))
+    return drawn, names
+
+
+def _name(row: Contrast, rows: Sequence[Contrast], axis: str) -> str:
     """Return what tells this row from the others: the axis, and the task and the arm where there are several."""
-    parts = [LABELS[row.axis]]
+    parts = [axis]
     if len({other.arm for other in rows}) > 1:
         parts.insert(0, shortened(row.arm, 24))
     if len({other.task for other in rows}) > 1:

@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, Final, final
 
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 
-from thinkctl.evals.comparison_figure import spread
 from thinkctl.evals.figures.hero_rows import HeroRow
-from thinkctl.evals.figures.placing import Box, along, first_free
+from thinkctl.evals.figures.placing import Box, along, first_free, spread
 from thinkctl.evals.figures.style import asked, shortened
 
 if TYPE_CHECKING:

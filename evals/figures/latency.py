@@ -12,17 +12,8 @@ from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from thinkctl.evals.axes import Axis
 from thinkctl.evals.figures.hero_rows import has_cost
-from thinkctl.evals.figures.style import (
-    COLOURS,
-    GRID,
-    INK,
-    MUTED,
-    STYLE,
-    asked,
-    new_figure,
-    number,
-    shortened,
-)
+from thinkctl.evals.figures.rows import finish_rows, row_figure, words_beside
+from thinkctl.evals.figures.style import COLOURS, GRID, MUTED, STYLE, asked, number, shortened
 from thinkctl.evals.points import Point
 
 if TYPE_CHECKING:
@@ -69,47 +60,26 @@ def latency_rows(points: Sequence[Point]) -> tuple[LatencyRow, ...]:
 def draw_latency(rows: Sequence[LatencyRow], *, title: str = "") -> Figure:
     """Draw a row for each point, from the median to the 90th per cent and the slowest question."""
     with mpl.rc_context(STYLE):
-        height = 1.75 + 0.27 * max(1, len(rows))
-        figure = new_figure(9.2, height)
-        axes = figure.add_subplot()
-        figure.subplots_adjust(left=0.36, right=0.78, top=1 - 0.85 / height, bottom=0.55 / height)
+        figure, axes = row_figure(len(rows), row=0.27, left=0.36, right=0.78)
         axes.set_xscale("log")
         for place, row in enumerate(rows):
             axes.plot([row.p50, row.most], [place, place], color=GRID, linewidth=2.0, zorder=1)
             axes.plot([row.p50, row.p90], [place, place], color=COLOURS[0], linewidth=2.4, zorder=2)
             axes.plot(row.p50, place, marker="o", markersize=6, color=COLOURS[0], zorder=3)
             axes.plot(row.most, place, marker="|", markersize=9, color=MUTED, zorder=3)
-            axes.text(
-                1.02,
-                place,
-                f"{number(row.p50)} s, p90 {number(row.p90)} s",
-                transform=axes.get_yaxis_transform(),
-                va="center",
-                fontsize=8,
-                color=INK,
-            )
-        axes.set_ylim(len(rows) - 0.4, -0.6)
+            words_beside(axes, place, f"{number(row.p50)} s, p90 {number(row.p90)} s")
         several = len({row.task for row in rows}) > 1
         names = [
             f"{shortened(f'{row.task}: {row.arm}' if several else row.arm, 32)}, {asked(row.budget, row.limit)}"
             for row in rows
         ]
-        axes.set_yticks(range(len(rows)), names, fontsize=8)
         known = [value for row in rows for value in (row.p50, row.most)] or [1.0]
         axes.set_xlim(min(known) / 1.3, max(known) * 1.3)
         axes.xaxis.set_major_locator(LogLocator(base=10, subs=(1, 2, 5), numticks=14))
         axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
         axes.xaxis.set_minor_formatter(NullFormatter())
-        axes.tick_params(axis="y", length=0)
-        axes.set_xlabel("seconds from the call to the answer")
-        axes.grid(visible=True, axis="x", color=GRID, linewidth=0.6)
-        axes.set_axisbelow(True)
-        figure.text(0.012, 1 - 0.28 / height, shortened(title, 96), fontsize=10.5, fontweight="bold")
-        figure.text(
-            0.012,
-            1 - 0.52 / height,
-            "circle: median of questions; blue to the 90th per cent; grey to the slowest",
-            fontsize=8,
-            color=MUTED,
+        marks = "circle: median of questions; blue to the 90th per cent; grey to the slowest"
+        finish_rows(
+            figure, axes, names, scale="seconds from the call to the answer", title=title, marks=marks
         )
     return figure

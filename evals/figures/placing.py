@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final, final
 
-__all__ = ["Box", "along", "emptiest_corner", "first_free"]
+__all__ = ["Box", "along", "emptiest_corner", "first_free", "spread"]
 
 _STEP: Final = 4.0
 """Pixels between the places on a line that count as drawn."""
@@ -77,3 +77,20 @@ def emptiest_corner(
     covers = [sum(corner.holds(*place) for place in drawn) for corner in corners]
     least = min(range(len(corners)), key=covers.__getitem__)
     return corners[least], covers[least]
+
+
+def spread(wanted: Sequence[float], step: float) -> list[float]:
+    """Return heights that rise by at least ``step`` and are as near as can be to the wanted ones, by least squares.
+
+    They stay within [0, 1] if there is room. This is isotonic regression of the wanted heights less their steps, by
+    pooling of adjacent violators.
+    """
+    pools: list[tuple[float, int]] = []
+    for place, want in enumerate(wanted):
+        pools.append((want - place * step, 1))
+        while len(pools) > 1 and pools[-2][0] > pools[-1][0]:
+            (one, many), (other, more) = pools[-2:]
+            pools[-2:] = [((one * many + other * more) / (many + more), many + more)]
+    level = [value for value, many in pools for _ in range(many)]
+    most = max(0.0, 1 - (len(level) - 1) * step)
+    return [min(max(value, 0.0), most) + place * step for place, value in enumerate(level)]

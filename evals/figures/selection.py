@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, final
 import matplotlib as mpl
 import numpy as np
 
-from thinkctl.evals.figures.style import COLOURS, GRID, INK, MUTED, PAPER, STYLE, asked, new_figure, shortened
+from thinkctl.evals.figures.rows import finish_rows, row_figure, words_beside
+from thinkctl.evals.figures.style import COLOURS, GRID, MUTED, PAPER, STYLE, asked, shortened
 from thinkctl.evals.points import Point
 from thinkctl.evals.statistics.selection import selector_efficiency
 
@@ -83,10 +84,7 @@ def _row(point: Point, graded: Mapping[str, tuple[bool, ...]]) -> SelectorRow:
 def draw_selectors(rows: Sequence[SelectorRow], *, title: str = "") -> Figure:
     """Draw one row an arm: a random sample, the choice and the best on one line of accuracy."""
     with mpl.rc_context(STYLE):
-        height = 1.55 + 0.42 * max(1, len(rows))
-        figure = new_figure(9.2, height)
-        axes = figure.add_subplot()
-        figure.subplots_adjust(left=0.33, right=0.8, top=1 - 0.85 / height, bottom=0.55 / height)
+        figure, axes = row_figure(len(rows), row=0.42, left=0.36, right=0.8)
         for place, row in enumerate(rows):
             marks = ((row.random, "|", MUTED), (row.oracle, "D", COLOURS[2]), (row.chosen, "o", COLOURS[0]))
             axes.plot([100 * row.random, 100 * row.oracle], [place, place], color=GRID, linewidth=5, zorder=1)
@@ -104,30 +102,14 @@ def draw_selectors(rows: Sequence[SelectorRow], *, title: str = "") -> Figure:
                     markeredgecolor=colour,
                     zorder=3,
                 )
-            words = _found(row)
-            axes.text(
-                1.02, place, words, transform=axes.get_yaxis_transform(), va="center", fontsize=8.5, color=INK
-            )
-        axes.set_ylim(len(rows) - 0.4, -0.6)
+            words_beside(axes, place, _found(row))
+        several = len({row.task for row in rows}) > 1
         names = [
-            shortened(
-                f"{row.task}: {row.arm}, {asked(row.budget, row.limit)}" if _many(rows) else _of(row), 40
-            )
+            f"{shortened(f'{row.task}: {row.arm}' if several else row.arm, 34)}, {asked(row.budget, row.limit)}"
             for row in rows
         ]
-        axes.set_yticks(range(len(rows)), names, fontsize=8.5)
-        axes.tick_params(axis="y", length=0)
-        axes.set_xlabel("questions right, %")
-        axes.grid(visible=True, axis="x", color=GRID, linewidth=0.6)
-        axes.set_axisbelow(True)
-        figure.text(0.012, 1 - 0.28 / height, shortened(title, 96), fontsize=10.5, fontweight="bold")
-        figure.text(
-            0.012,
-            1 - 0.52 / height,
-            "grey bar: a random sample; circle: what was chosen; diamond: any sample right (oracle)",
-            fontsize=8,
-            color=MUTED,
-        )
+        words = "grey bar: a random sample; circle: what was chosen; diamond: any sample right (oracle)"
+        finish_rows(figure, axes, names, scale="questions right, %", title=title, marks=words)
     return figure
 
 
@@ -139,11 +121,3 @@ def _found(row: SelectorRow) -> str:
     return f"finds {100 * row.found:.0f} % [{100 * row.found_low:.0f}, {100 * row.found_high:.0f}]".replace(
         "-", "−"
     )
-
-
-def _many(rows: Sequence[SelectorRow]) -> bool:
-    return len({row.task for row in rows}) > 1
-
-
-def _of(row: SelectorRow) -> str:
-    return f"{row.arm}, {asked(row.budget, row.limit)}"

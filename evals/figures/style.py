@@ -11,8 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from thinkctl.errors import MissingExtra
-from thinkctl.evals.axes import Axis
-from thinkctl.evals.comparison_figure import SETTINGS
+from thinkctl.evals.axes import LABELS, Axis
 
 try:
     import matplotlib as mpl
@@ -31,6 +30,7 @@ __all__ = [
     "MARKERS",
     "MUTED",
     "PAPER",
+    "SETTINGS",
     "STYLE",
     "amount",
     "asked",
@@ -47,6 +47,14 @@ __all__ = [
     "write_rows",
 ]
 
+SETTINGS: Final[Any] = {
+    "svg.hashsalt": "thinkctl",  # the same figure is the same file
+    "svg.fonttype": "none",
+    "font.size": 9.0,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+}
+"""What all figures have in common."""
 INK: Final = "#1d1d1f"
 PAPER: Final = "#fefefe"
 GRID: Final = "#dddde0"
@@ -66,17 +74,6 @@ STYLE: Final[Any] = {
     "savefig.facecolor": PAPER,
     "text.parse_math": False,  # a dollar sign in a name is a dollar sign
 }
-LABELS: Final = {
-    Axis.GENERATED_TOKENS: "generated tokens",
-    Axis.ALL_TOKENS: "all tokens",
-    Axis.REQUESTS: "requests",
-    Axis.SECONDS: "seconds",
-    Axis.DOLLARS: "dollars",
-    Axis.TERAFLOPS: "TFLOP",
-    Axis.JOULES: "joules",
-    Axis.KV_BYTES: "KV-cache bytes",
-}
-"""What an axis of compute is called beside a figure; each is a mean over questions, everything spent included."""
 _UNPRINTABLE: Final = "\N{REPLACEMENT CHARACTER}"
 _LONGEST: Final = 52
 

@@ -1,10 +1,10 @@
-"""The verdict on what a study said it would show."""
+"""The verdicts on what a study said it would show."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Final, final
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Final, final
 
 from thinkctl.errors import ConfigurationError
 from thinkctl.evals.axes import Axis
@@ -14,13 +14,13 @@ from thinkctl.evals.figures.style import LABELS
 from thinkctl.evals.points import Point
 from thinkctl.evals.report.source import Claimed
 from thinkctl.evals.statistics.of_points import aligned, curve_of
-from thinkctl.evals.statistics.verdicts import Judgement, Verdict, judge_claim
+from thinkctl.evals.statistics.verdicts import Corrected, Judgement, Verdict, corrected, judge_claim
 
-__all__ = ["Judged", "claim_in_words", "judge", "zero_shot_large"]
+__all__ = ["Judged", "claim_in_words", "claimed_arms", "compared_with", "judge"]
 
 _KINDS: Final = {
-    "iso-accuracy": "{small} reaches the accuracy of {large} for less, counted in {axis}",
-    "iso-compute": "{small} is right more often than {large} when it may spend as much, counted in {axis}",
+    "iso-accuracy": "{small} reaches {large} for {less} {axis}",
+    "iso-compute": "{small} is right more often than {large} for as {much} {axis}",
     "non-inferior": "{small} is at most {margin:g} percentage points less accurate than {large}",
 }
 
@@ -28,30 +28,90 @@ _KINDS: Final = {
 @final
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """The verdict on a claim on one task, in words for a reader. ``needs`` is a number of questions, if known."""
+    """The verdict on a claim on one task: by itself, and where it is one of several, after Holm's correction."""
 
     task: str
-    verdict: Verdict
-    words: str
-    questions: int
-    needs: int | None
-    judgement: Judgement | None = None
+    claim: str
+    judgement: Judgement
+    corrected: Corrected | None = None
+
+    @property
+    def verdict(self) -> Verdict:
+        """What the interval says, whatever else was claimed."""
+        return self.judgement.verdict
+
+    @property
+    def stands(self) -> Verdict:
+        """What is left of the verdict beside the others of the study."""
+        return self.verdict if self.corrected is None else self.corrected.verdict
+
+    @property
+    def needs(self) -> int | None:
+        """The number of questions that would probably settle it beside the others, if known."""
+        return self.judgement.needs if self.corrected is None else self.corrected.needs
+
+    @property
+    def questions(self) -> int:
+        """How many questions it rests on."""
+        return self.judgement.questions
+
+    @property
+    def words(self) -> str:
+        """The verdict for a reader."""
+        return self.judgement.words
+
+    def plain(self) -> dict[str, Any]:
+        """Return it as plain data, for JSON."""
+        together = self.corrected
+        return {
+            "task": self.task,
+            "claim": self.claim,
+            "verdict": self.verdict.value,
+            "words": self.words,
+            "questions": self.judgement.questions,
+            "needs_questions": self.judgement.needs,
+            "p_value": self.judgement.p_value,
+            "holm": None
+            if together is None
+            else {
+                "verdict": together.verdict.value,
+                "words": together.words,
+                "tests": together.tests,
+                "needs_questions": together.needs,
+                "p_value": together.p_value,
+            },
+        }
 
 
-def claim_in_words(claim: Claimed) -> str:
-    """Return what was claimed as a sentence."""
+def claim_in_words(claim: Claimed, task: str | None = None) -> str:
+    """Return what was claimed, of a task where one is given."""
+    less, much = ("less", "much") if claim.axis is Axis.TERAFLOPS else ("fewer", "many")
     words = _KINDS[str(claim.kind)].format(
-        small=claim.small, large=claim.large, axis=LABELS[claim.axis], margin=claim.margin
+        small=claim.small,
+        large=claim.large,
+        axis=LABELS[claim.axis],
+        less=less,
+        much=much,
+        margin=claim.margin,
     )
-    return f"{words}, on {claim.task}." if claim.task else f"{words}."
+    on = task or claim.task
+    return f"{words} on {on}" if on else words
 
 
-def judge(points: Sequence[Point], claim: Claimed) -> tuple[Judged, ...]:
-    """Judge a claim on its task, or on each task that both of its arms have points of.
+def judge(points: Sequence[Point], claims: Sequence[Claimed]) -> tuple[Judged, ...]:
+    """Judge each claim on its task, or on each task that both of its arms have points of; several together as well.
 
     What cannot be judged, for a cost that was not measured, is inconclusive and says why. Raises
-    ``ConfigurationError`` where no task has both arms.
+    ``ConfigurationError`` where no task has both arms of a claim.
     """
+    found = [each for claim in claims for each in _on_tasks(points, claim)]
+    if len(found) < 2:
+        return tuple(found)
+    together = corrected([each.judgement for each in found])
+    return tuple(replace(each, corrected=own) for each, own in zip(found, together, strict=True))
+
+
+def _on_tasks(points: Sequence[Point], claim: Claimed) -> list[Judged]:
     tasks = [claim.task] if claim.task else list(dict.fromkeys(point.task for point in points))
     found = [each for task in tasks if (each := _judged(points, claim, task)) is not None]
     if not found:
@@ -59,7 +119,7 @@ def judge(points: Sequence[Point], claim: Claimed) -> tuple[Judged, ...]:
         raise ConfigurationError(
             f"the claim is about {claim.small!r} and {claim.large!r}, which have no task in common; arms: {arms}"
         )
-    return tuple(found)
+    return found
 
 
 def _judged(points: Sequence[Point], claim: Claimed, task: str) -> Judged | None:
@@ -76,16 +136,44 @@ def _judged(points: Sequence[Point], claim: Claimed, task: str) -> Judged | None
     if not small or not has_cost(large, axis):
         which = claim.small if not small else claim.large
         words = f"Inconclusive: {LABELS[axis]} of {which} were not measured; name another axis in the claim."
-        return Judged(task, Verdict.INCONCLUSIVE, words, count, None)
+        untold = Judgement(claim.kind, Verdict.INCONCLUSIVE, words, count)
+        return Judged(task, claim_in_words(claim, task), untold)
     _, *small = aligned([large, *small])
     found = judge_claim(claim.kind, curve_of(small, axis), curve_of([large], axis), margin=claim.margin)
-    return Judged(task, found.verdict, found.words, found.questions, found.needs, found)
+    return Judged(task, claim_in_words(claim, task), found)
 
 
-def zero_shot_large(points: Sequence[Point], claim: Claimed | None) -> str | None:
-    """Return the arm that others are compared with: the claim's, else the only one with a single budget, else none."""
-    if claim is not None:
-        return claim.large
+def compared_with(points: Sequence[Point], claims: Sequence[Claimed]) -> Mapping[str, str]:
+    """Return by task the arm that others are compared with.
+
+    It is that of the first claim about the task, else of the study's first claim; without claims the only arm with a
+    single budget. A task has none where no such arm has a point.
+    """
+    otherwise = claims[0].large if claims else _only_single(points)
+    arms = {
+        task: _first_about(claims, task, lambda claim: claim.large) or otherwise
+        for task in dict.fromkeys(point.task for point in points)
+    }
+    there = {(point.task, point.arm) for point in points}
+    return {task: arm for task, arm in arms.items() if arm is not None and (task, arm) in there}
+
+
+def claimed_arms(points: Sequence[Point], claims: Sequence[Claimed]) -> Mapping[str, str]:
+    """Return by task the arm that the first claim about it is about, where there is one."""
+    arms = {
+        task: _first_about(claims, task, lambda claim: claim.small)
+        for task in dict.fromkeys(point.task for point in points)
+    }
+    return {task: arm for task, arm in arms.items() if arm is not None}
+
+
+def _first_about(claims: Sequence[Claimed], task: str, arm: Callable[[Claimed], str]) -> str | None:
+    """Return an arm of the first claim about a task; one that names it goes before one of every task."""
+    about = [claim for named in (task, None) for claim in claims if claim.task == named]
+    return arm(about[0]) if about else None
+
+
+def _only_single(points: Sequence[Point]) -> str | None:
     budgets: dict[str, set[float]] = {}
     for point in points:
         budgets.setdefault(point.arm, set()).add(point.budget)

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Final
 
 from thinkctl.errors import ConfigurationError
 from thinkctl.evals.axes import Axis
 from thinkctl.evals.studies import ArmSpec, Claim, ModelSpec, Study, TaskSpec
+from thinkctl.types import Sampling
 
-__all__ = ["LARGE", "duel_of"]
+__all__ = ["ALONE", "LARGE", "MOST_TOKENS", "duel_of"]
 
 LARGE: Final = "large at once"
-_ALONE, _VOTES, _CHECKED = "small at once", "small, votes", "small, best of n"
+ALONE: Final = "small at once"
+MOST_TOKENS: Final = 1024
+"""Of one sample of a duel."""
+_VOTES, _CHECKED = "small, votes", "small, best of n"
+_PASSES: Final = "threshold(1.0)"
 _VLLM: Final = "vllm:"
 _HOSTED: Final = "openai"
 
@@ -25,43 +31,61 @@ def duel_of(
     samples: int,
     has_verifier: bool,
     axis: Axis | None = None,
+    think: bool | None = None,
+    max_tokens: int | None = MOST_TOKENS,
     tune: int = 0,
 ) -> Study:
     """Return the study that a duel runs.
 
-    ``small`` and ``large`` are engines (``KIND:WHAT``, or a model for vLLM). The small one answers once, by a vote of
-    up to ``samples`` samples, and where the task has a check of its own, by the best of as many; budgets double. The
-    claim is that it reaches the large one's accuracy for less: with its check where there is one, else by votes. It is
-    counted on ``axis``; without one in TFLOP, or in generated tokens where an engine is hosted and its size unknown.
+    ``small`` and ``large`` are engines (``KIND:WHAT``, or a model for vLLM). The large one answers at once, greedily.
+    The small one answers at once, and with up to ``samples`` samples: the best of them where the task has a check of
+    its own (it stops at the first that passes), else by a vote; budgets double. ``think`` asks those samples to reason
+    first; without it they do where they vote, and not where a check decides: there the answer is the work itself,
+    code, a query, an expression. ``max_tokens`` bounds each sample of both.
+
+    The claim is that the small one reaches the large one's accuracy for less. It is counted on ``axis``; without one in
+    TFLOP, or in generated tokens where an engine is hosted and its size unknown. Raises ``ConfigurationError`` for
+    fewer than two questions or samples.
     """
     if questions < 2 or samples < 2:
         raise ConfigurationError(
             f"a duel of {questions} questions and {samples} samples tells nothing; give 2 or more"
         )
     engines = {"small": _engine(small), "large": _engine(large)}
-    budgets = tuple(
-        sorted({*(2**step for step in range(samples.bit_length()) if 2**step <= samples), samples})
+    name = _CHECKED if has_verifier else _VOTES
+    longer = ArmSpec(
+        name=name,
+        model="small",
+        strategy=f"{'best-of-n' if has_verifier else 'self-consistency'}({samples})",
+        policy=_PASSES if has_verifier else None,
+        verifier="task" if has_verifier else None,
+        think=not has_verifier if think is None else think,
+        sampling=Sampling(max_tokens=max_tokens),
+        budgets=_doubling(samples),
     )
-    arms = [
-        ArmSpec(name=LARGE, model="large", strategy="zero-shot"),
-        ArmSpec(name=_ALONE, model="small", strategy="zero-shot"),
-        ArmSpec(name=_VOTES, model="small", strategy=f"self-consistency({samples})", budgets=budgets),
-    ]
-    if has_verifier:
-        checked = f"best-of-n({samples})"
-        arms.append(ArmSpec(name=_CHECKED, model="small", strategy=checked, verifier="task", budgets=budgets))
-    hosted = any(engine.partition(":")[0].startswith(_HOSTED) for engine in engines.values())
-    counted = axis or (Axis.GENERATED_TOKENS if hosted else Axis.TERAFLOPS)
+    greedy = Sampling(temperature=0, max_tokens=max_tokens)
     return Study(
         title=f"{_name(small)} thinks longer, {_name(large)} answers at once",
         tasks=(TaskSpec(name=task, questions=questions),),
         models={name: ModelSpec(engine=engine) for name, engine in engines.items()},
-        arms=tuple(arms),
-        tune=tune,
-        claim=Claim(
-            small=_CHECKED if has_verifier else _VOTES, large=LARGE, axis=counted, kind="iso-accuracy"
+        arms=(
+            ArmSpec(name=ALONE, model="small", strategy="zero-shot", sampling=greedy),
+            longer,
+            ArmSpec(name=LARGE, model="large", strategy="zero-shot", sampling=greedy),
         ),
+        tune=tune,
+        claims=(Claim(small=name, large=LARGE, axis=axis or _usual(engines.values()), kind="iso-accuracy"),),
     )
+
+
+def _doubling(samples: int) -> tuple[int, ...]:
+    steps = (2**step for step in range(samples.bit_length()))
+    return tuple(sorted({*(step for step in steps if step <= samples), samples}))
+
+
+def _usual(engines: Iterable[str]) -> Axis:
+    hosted = any(engine.partition(":")[0].startswith(_HOSTED) for engine in engines)
+    return Axis.GENERATED_TOKENS if hosted else Axis.TERAFLOPS
 
 
 def _engine(text: str) -> str:

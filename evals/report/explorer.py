@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Final, final
 
 from thinkctl.evals.points import Point
+from thinkctl.evals.report.seen import seen_runs
 from thinkctl.evals.report.source import Results, readable
 from thinkctl.types import Note, Run, Sample
 
@@ -65,7 +66,7 @@ def explorer_of(results: Results, most: int = MOST_BYTES) -> tuple[list[str], li
     for (task, arm), point in last.items():
         grades = results.grades(task, arm)
         wanted = set(point.question_ids)
-        for run in results.runs(task, arm):
+        for run in seen_runs(results, task, arm):
             name = run.history.problem.id
             if name not in wanted:
                 continue

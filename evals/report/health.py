@@ -8,7 +8,7 @@ from typing import Any, Final, final
 
 from thinkctl.evals.points import Point
 
-__all__ = ["HealthRow", "Warned", "health_rows", "warnings_of"]
+__all__ = ["HealthRow", "Warned", "cut_off", "health_rows", "warnings_of"]
 
 _MANY: Final = 0.05
 """A share of samples from which on a reader is warned."""
@@ -85,13 +85,20 @@ def warnings_of(
     ]
 
 
+def cut_off(results: object) -> list[Warned]:
+    """Return a warning where runs were cut off and run again, if the results know of such."""
+    lost = getattr(results, "lost", None)
+    words = "" if lost is None else str(lost.in_words())
+    return [Warned("interrupted", words.rstrip("."))] if words else []
+
+
 def _contaminated(tasks: Mapping[str, Mapping[str, Any]]) -> list[Warned]:
     found: list[Warned] = []
     for name, told in tasks.items():
         card = told.get("card")
         why = card.get("contamination") if isinstance(card, dict) else None
         if why:
-            found.append(Warned(f"{name}: models may have seen it", str(why)))
+            found.append(Warned(f"{name}: whether models have seen it", str(why)))
     return found
 
 

@@ -14,12 +14,13 @@ import numpy as np
 from thinkctl.errors import MissingExtra
 from thinkctl.evals.axes import Axis
 from thinkctl.evals.figures.hero_rows import axes_of, has_cost
-from thinkctl.evals.figures.style import LABELS, amount, asked, number
+from thinkctl.evals.figures.style import LABELS, amount, asked, number, signed
 from thinkctl.evals.intervals import Estimate, mean, ratio, share
 from thinkctl.evals.points import Point
 from thinkctl.evals.report.claims import Judged
 from thinkctl.evals.report.explorer import Question, json_for_html
 from thinkctl.evals.report.health import HealthRow, Warned
+from thinkctl.evals.report.paired import PairedRow
 from thinkctl.evals.report.pictures import Pictures, TaskPictures
 from thinkctl.evals.report.source import readable
 from thinkctl.evals.statistics.verdicts import Verdict
@@ -45,13 +46,14 @@ def render(
     *,
     title: str,
     subtitle: str,
-    claim: str | None,
     verdicts: Sequence[Judged],
     points: Sequence[Point],
-    baseline: str | None,
+    baselines: Mapping[str, str],
+    against: Sequence[PairedRow],
     pictures: Pictures,
     warnings: Sequence[Warned],
     health: Sequence[HealthRow],
+    checks: Sequence[str],
     explorer: tuple[list[str], list[Question], Mapping[str, Any]],
     commands: str,
     study_file: str,
@@ -74,15 +76,17 @@ def render(
     return environment.get_template("page.html").render(
         title=title,
         subtitle=subtitle,
-        claim=claim,
         several=several,
         verdicts=[_verdict(each) for each in verdicts],
         tasks=[_task(part, place) for place, part in enumerate(pictures.tasks)],
         insights=[{"svg": Markup(panel.svg), "caption": panel.caption} for panel in pictures.insights],
         axis_names=[LABELS[axis] for axis in axes],
-        rows=[_row(point, axes, baseline, names) for point in points],
+        rows=[_row(point, axes, baselines, names) for point in points],
+        against=[_against(row, names) for row in against],
+        star=against[0].first if len({row.first for row in against}) == 1 else "",
         warnings=[{"about": each.about, "why": each.why} for each in warnings],
         health=[_health(row) for row in health],
+        checks=checks,
         arms=arms,
         questions=[_question(each, several) for each in questions],
         data=Markup(json_for_html(data)),
@@ -110,10 +114,20 @@ def _hash_of(script: str) -> str:
 
 
 def _verdict(judged: Judged) -> dict[str, Any]:
-    kind, sign, word = _SIGNS[judged.verdict]
-    if judged.verdict is Verdict.INCONCLUSIVE and judged.needs is not None:
-        word = f"Inconclusive: needs about {judged.needs:,} questions"
-    return {"kind": kind, "sign": sign, "word": word, "words": judged.words, "task": judged.task}
+    kind, sign, word = _SIGNS[judged.stands]
+    if judged.stands is not judged.verdict:
+        word = f"{_SIGNS[judged.verdict][2]} by itself, inconclusive together with the others"
+    if judged.stands is Verdict.INCONCLUSIVE and judged.needs is not None:
+        word += f": needs about {judged.needs:,} questions"
+    together = "" if judged.corrected is None else judged.corrected.words
+    return {
+        "kind": kind,
+        "sign": sign,
+        "word": word,
+        "words": judged.words,
+        "together": together,
+        "claim": judged.claim,
+    }
 
 
 def _task(part: TaskPictures, place: int) -> dict[str, Any]:
@@ -134,13 +148,13 @@ def _task(part: TaskPictures, place: int) -> dict[str, Any]:
 
 
 def _row(
-    point: Point, axes: Sequence[Axis], baseline: str | None, names: Mapping[str, str]
+    point: Point, axes: Sequence[Axis], baselines: Mapping[str, str], names: Mapping[str, str]
 ) -> dict[str, Any]:
     groups = np.arange(len(point.question_ids))
     return {
         "task": names[point.task],
         "arm": point.arm,
-        "baseline": point.arm == baseline,
+        "baseline": point.arm == baselines.get(point.task),
         "budget": asked(point.budget, point.limit),
         "questions": len(point.question_ids),
         "accuracy": _percent(share(point.right, groups)),
@@ -149,6 +163,29 @@ def _row(
         "per_right": _per_right(point),
         "how": "replayed" if point.replayed else "measured",
     }
+
+
+def _against(row: PairedRow, names: Mapping[str, str]) -> dict[str, Any]:
+    points = signed(row.points.value)
+    if row.points.low is not None and row.points.high is not None:
+        points += f" [{signed(row.points.low)}, {signed(row.points.high)}]"
+    return {
+        "task": names[row.task],
+        "arm": row.second,
+        "baseline": row.first,
+        "questions": row.questions,
+        "points": points,
+        "changed": f"{row.better} / {row.worse}",
+        "test": row.test,
+        "p": _p(row.p_value),
+        "holm": _p(row.adjusted),
+    }
+
+
+def _p(value: float | None) -> str:
+    if value is None:
+        return "unknown"
+    return "< 0.0001" if value < 1e-4 else f"{value:.2g}"
 
 
 def _percent(found: Estimate) -> str:
@@ -196,13 +233,13 @@ def _question(question: Question, several: bool) -> dict[str, Any]:
     return {
         "name": readable(name, _NAME),
         "code": "".join(mark["code"] for mark in marks),
-        "marks": [mark for mark in marks if mark["code"] != " "],
+        "marks": marks,
     }
 
 
 def _mark(right: float | None, abstained: float | None) -> dict[str, str]:
     if right is None:
-        return {"code": " ", "kind": "", "text": "", "title": ""}
+        return {"code": " ", "kind": "gone", "text": "", "title": ""}
     if right >= 1 - _ALMOST:
         return {"code": "1", "kind": "yes", "text": "✓", "title": "right"}
     if right > _ALMOST:

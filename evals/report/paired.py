@@ -25,7 +25,7 @@ from thinkctl.evals.statistics.paired import (
     paired_difference,
 )
 
-__all__ = ["EXIT_CODES", "Gate", "PairedRow", "gate_of", "pair_points"]
+__all__ = ["EXIT_CODES", "Gate", "PairedRow", "against_baselines", "gate_of", "pair_points"]
 
 
 class Gate(StrEnum):
@@ -89,9 +89,29 @@ def pair_points(
             f"nothing to compare: {_listed(first)} and {_listed(second)} have no task, arm or question in common; "
             "name one arm of each, FOLDER:ARM"
         )
+    return _together(rows)
+
+
+def against_baselines(points: Sequence[Point], baselines: Mapping[str, str]) -> tuple[PairedRow, ...]:
+    """Compare each arm of each task with its baseline, both at their largest budgets.
+
+    ``baselines`` are arms by task; a task without one has no rows.
+    """
+    rows: list[PairedRow] = []
+    for task, baseline in baselines.items():
+        own = [point for point in points if point.task == task]
+        base = _dearest([point for point in own if point.arm == baseline])
+        for arm in dict.fromkeys(point.arm for point in own if point.arm != baseline):
+            point = _dearest([point for point in own if point.arm == arm])
+            rows += [_row(base, point, 0.0, LEVEL)] if _shared(base, point) else []
+    return _together(rows)
+
+
+def _together(rows: Sequence[PairedRow]) -> tuple[PairedRow, ...]:
     told = holm([1.0 if row.p_value is None else row.p_value for row in rows])
     return tuple(
-        _adjusted(row, None if row.p_value is None else value) for row, value in zip(rows, told, strict=True)
+        replace(row, adjusted=None if row.p_value is None else value)
+        for row, value in zip(rows, told, strict=True)
     )
 
 
@@ -189,10 +209,6 @@ def _gate(points: Estimate, margin: float) -> Gate:
 
 def _called(point: Point) -> str:
     return f"{point.arm} ({asked(point.budget, point.limit)})" if point.limit else point.arm
-
-
-def _adjusted(row: PairedRow, value: float | None) -> PairedRow:
-    return replace(row, adjusted=value)
 
 
 def _listed(points: Sequence[Point]) -> str:

@@ -19,8 +19,9 @@ from thinkctl.evals.figures.hero_rows import axes_of, hero_rows
 from thinkctl.evals.figures.latency import draw_latency, latency_rows
 from thinkctl.evals.figures.selection import draw_selectors, selector_rows
 from thinkctl.evals.figures.style import COLOURS, GRID, INK, LABELS, MUTED, PAPER, plain, svg_of, write_rows
-from thinkctl.evals.figures.token_use import draw_tokens, terciles, token_rows
+from thinkctl.evals.figures.token_use import TokenRow, draw_tokens, terciles, token_rows
 from thinkctl.evals.points import Point
+from thinkctl.evals.report.seen import seen_runs
 from thinkctl.evals.report.source import Results
 
 if TYPE_CHECKING:
@@ -71,21 +72,22 @@ class Pictures:
 def draw_all(
     results: Results,
     points: Sequence[Point],
-    baseline: str | None,
-    small: str | None,
+    baselines: Mapping[str, str],
+    arms: Mapping[str, str],
     folder: Path | None,
     chances: Mapping[str, float] | None = None,
 ) -> Pictures:
     """Draw every figure that the results have rows for; into ``folder`` as SVG with a CSV of its rows, if given.
 
-    ``baseline`` is the arm that others are compared with, ``small`` the one whose arrows are drawn. ``chances`` are
-    accuracies of guessing, by task, at which the scale begins.
+    By task, ``baselines`` are the arms that others are compared with, ``arms`` those whose arrows are drawn, and
+    ``chances`` the accuracies of guessing, at which the scale begins.
     """
     found = Pictures()
     tasks = list(dict.fromkeys(point.task for point in points))
     into = _Folder(folder)
     for task in tasks:
-        found.tasks.append(_task(points, task, baseline, small, into, (chances or {}).get(task, 0.0)))
+        chance = (chances or {}).get(task, 0.0)
+        found.tasks.append(_task(points, task, baselines.get(task), arms.get(task), into, chance))
     every = [row for part in found.tasks for row in part.contrasts]
     found.insights = [
         *_forests(every, into),
@@ -115,6 +117,15 @@ class _Folder:
             (self.path / f"{stem}.svg").write_text(header + text, encoding="utf-8")
         return for_page(text, _NOT_A_NAME.sub("-", name))
 
+    def insight(
+        self, key: str, rows: Sequence[Any], draw: Callable[..., Figure], title: str, words: str
+    ) -> list[Panel]:
+        """Draw a figure of the whole study, if there are rows for it."""
+        if not rows:
+            return []
+        svg = self.add(key, rows, partial(draw, rows, title=title))
+        return [Panel(key, title, _named(svg, title), words)]
+
 
 def for_page(svg: str, name: str) -> str:
     """Return an SVG element for a page that holds several: own ids, the page's colours, no metadata."""
@@ -131,8 +142,7 @@ def _task(
     points: Sequence[Point], task: str, baseline: str | None, small: str | None, into: _Folder, chance: float
 ) -> TaskPictures:
     own = [point for point in points if point.task == task]
-    has_baseline = any(point.arm == baseline for point in own)
-    against = contrasts(own, task, baseline) if baseline is not None and has_baseline else ()
+    against = () if baseline is None else contrasts(own, task, baseline)
     panels: list[Panel] = []
     for axis in axes_of(own):
         rows = hero_rows(own, task, axis, baseline)
@@ -161,15 +171,12 @@ def _named(svg: str, title: str) -> str:
 
 
 def _forests(every: Sequence[Contrast], into: _Folder) -> list[Panel]:
-    if not every:
-        return []
-    title = "What the same accuracy costs, in every kind of compute"
-    svg = into.add("forest", every, lambda: draw_forest(every, title=title))
     words = (
         "Cost of an arm at the baseline's accuracy for each unit of the baseline's cost, with 95 % intervals. Left of "
         "1 the arm is cheaper. Shares that are not reached are of resamples of the questions."
     )
-    return [Panel("forest", title, _named(svg, title), words)]
+    title = "What the same accuracy costs, in every kind of compute"
+    return into.insight("forest", every, draw_forest, title, words)
 
 
 def _selectors(results: Results, points: Sequence[Point], into: _Folder) -> list[Panel]:
@@ -178,16 +185,12 @@ def _selectors(results: Results, points: Sequence[Point], into: _Folder) -> list
         for point in points
         if point.oracle is not None
     }
-    rows = selector_rows(points, graded)
-    if not rows:
-        return []
-    title = "What the selector finds of what the samples know"
-    svg = into.add("selectors", rows, lambda: draw_selectors(rows, title=title))
     words = (
         "A random sample, the answer that was chosen, and the share of questions of which any sample was right, at the "
         "largest budget."
     )
-    return [Panel("selectors", title, _named(svg, title), words)]
+    title = "What the selector finds of what the samples know"
+    return into.insight("selectors", selector_rows(points, graded), draw_selectors, title, words)
 
 
 def _tokens(results: Results, points: Sequence[Point], into: _Folder) -> list[Panel]:
@@ -196,41 +199,28 @@ def _tokens(results: Results, points: Sequence[Point], into: _Folder) -> list[Pa
         for task in dict.fromkeys(point.task for point in points)
         for row in _tokens_of(results, points, task)
     ]
-    if not rows:
-        return []
-    title = "Where the tokens go"
-    svg = into.add("tokens", rows, lambda: draw_tokens(rows, title=title))
     words = (
         "Generated tokens of a question by what became of them, at the largest budget. Difficulty: thirds of the "
         "questions by how often all arms were right."
     )
-    return [Panel("tokens", title, _named(svg, title), words)]
+    return into.insight("tokens", rows, draw_tokens, "Where the tokens go", words)
 
 
-def _tokens_of(results: Results, points: Sequence[Point], task: str) -> list[Any]:
+def _tokens_of(results: Results, points: Sequence[Point], task: str) -> list[TokenRow]:
     own = [point for point in points if point.task == task]
     thirds: Mapping[str, str] = terciles(own)
     arms = dict.fromkeys(point.arm for point in own)
-    return [row for arm in arms for row in token_rows(task, arm, results.runs(task, arm), thirds)]
+    return [row for arm in arms for row in token_rows(task, arm, seen_runs(results, task, arm), thirds)]
 
 
 def _compliance(points: Sequence[Point], into: _Folder) -> list[Panel]:
-    rows = compliance_rows(points)
-    if not rows:
-        return []
-    title = "Asked and used"
-    svg = into.add("compliance", rows, lambda: draw_compliance(rows, title=title))
     words = "How much of its limit each point used: mean of questions, and the question that used most."
-    return [Panel("compliance", title, _named(svg, title), words)]
+    return into.insight("compliance", compliance_rows(points), draw_compliance, "Asked and used", words)
 
 
 def _latency(points: Sequence[Point], into: _Folder) -> list[Panel]:
-    rows = latency_rows(points)
-    if not rows:
-        return []
-    title = "Seconds from the call to the answer"
-    svg = into.add("latency", rows, lambda: draw_latency(rows, title=title))
     words = (
         "Measured points only, under the load of the study: as many questions in flight as it ran at once."
     )
-    return [Panel("latency", title, _named(svg, title), words)]
+    title = "Seconds from the call to the answer"
+    return into.insight("latency", latency_rows(points), draw_latency, title, words)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final, Protocol
@@ -29,7 +29,7 @@ class Described(Protocol):
     @property
     def title(self) -> str: ...
     @property
-    def claim(self) -> Any: ...
+    def claims(self) -> Sequence[Claimed]: ...
 
 
 class Results(Protocol):

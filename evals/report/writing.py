@@ -9,10 +9,12 @@ from pathlib import Path
 from typing import Any, Final
 
 from thinkctl.errors import ConfigurationError
-from thinkctl.evals.report.claims import Judged, claim_in_words, judge, zero_shot_large
+from thinkctl.evals.report.checks import checks_of
+from thinkctl.evals.report.claims import Judged, claimed_arms, compared_with, judge
 from thinkctl.evals.report.explorer import MOST_BYTES, explorer_of
-from thinkctl.evals.report.health import health_rows, warnings_of
+from thinkctl.evals.report.health import cut_off, health_rows, warnings_of
 from thinkctl.evals.report.page import render
+from thinkctl.evals.report.paired import against_baselines
 from thinkctl.evals.report.pictures import draw_all
 from thinkctl.evals.report.source import Results, within
 
@@ -25,9 +27,8 @@ _LONGEST: Final = 200_000
 
 
 def verdicts_of(results: Results) -> tuple[Judged, ...]:
-    """Return the verdicts on a study's claim; none where it states none."""
-    claim = results.study.claim
-    return () if claim is None else judge(within(results.points), claim)
+    """Return the verdicts on a study's claims; none where it states none."""
+    return judge(within(results.points), results.study.claims)
 
 
 def write_report(results: Results, path: Path, *, most_bytes: int = MOST_BYTES) -> Path:
@@ -39,21 +40,22 @@ def write_report(results: Results, path: Path, *, most_bytes: int = MOST_BYTES) 
     points = within(results.points)
     if not points:
         raise ConfigurationError(f"{results.folder} has no points yet; run its study first: thinkctl eval")
-    claim = results.study.claim
-    baseline = zero_shot_large(points, claim)
+    claims = results.study.claims
+    baselines = compared_with(points, claims)
     identity = _json_of(results.folder / _IDENTITY)
     path.parent.mkdir(parents=True, exist_ok=True)
-    small = None if claim is None else claim.small
+    arms = claimed_arms(points, claims)
     page = render(
         title=results.study.title,
         subtitle=_subtitle(results),
-        claim=None if claim is None else claim_in_words(claim),
         verdicts=verdicts_of(results),
         points=points,
-        baseline=baseline,
-        pictures=draw_all(results, points, baseline, small, path.parent / _FIGURES, _chances(identity)),
-        warnings=warnings_of(points, results.study, _tasks_of(identity)),
+        baselines=baselines,
+        against=against_baselines(points, baselines),
+        pictures=draw_all(results, points, baselines, arms, path.parent / _FIGURES, _chances(identity)),
+        warnings=[*warnings_of(points, results.study, _tasks_of(identity)), *cut_off(results)],
         health=health_rows(points),
+        checks=[each.words for each in checks_of(results)],
         explorer=explorer_of(results, most_bytes),
         commands=_commands(results.folder, path),
         study_file=_text_of(results.folder / _STUDY_FILE),

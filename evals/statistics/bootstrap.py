@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import Final, Literal, TypeAlias, final
 
 import numpy as np
-from scipy.special import ndtr, ndtri, stdtrit
+from scipy.special import ndtr, ndtri, stdtr, stdtrit
 
 from thinkctl.errors import ConfigurationError
 from thinkctl.evals.intervals import LEVEL, Estimate, mean
@@ -88,6 +88,18 @@ class Resampled:
         low, high = self.interval(level=level, method=method)
         told = len(self.values) > 1 and bool(np.isfinite(self.values).all())
         return Estimate(self.value, float(self.values.std(ddof=1)) if told else None, low, high)
+
+    def p_value(self, beyond: float) -> float:
+        """Return the p-value, in both directions, of a bound that a share ``beyond`` of the resamples lies past.
+
+        It is below 0.05 exactly where the 95 % percentile interval leaves the bound out, and never below what so many
+        resamples can tell. 1 for a single question.
+        """
+        if self.questions < 2:
+            return 1.0
+        share = max(min(beyond, 1 - beyond), 1 / (len(self.values) + 1))
+        freedom = self.questions - 1
+        return min(1.0, 2 * float(stdtr(freedom, float(ndtri(share)) * math.sqrt(freedom / self.questions))))
 
     def share_below(self, bound: float) -> float:
         """Return the share of resamples below a bound; those that equal it count half."""

@@ -33,6 +33,7 @@ __all__ = [
     "paired_difference",
     "questions_for_mean",
     "questions_for_share",
+    "t_test",
 ]
 
 POWER: Final = 0.8
@@ -107,7 +108,8 @@ def paired_difference(
         found = resampled_statistic(values, _quotient, times=times, seed=seed)
         estimate = found.estimate(method="bca")
     better, worse = int((away > 0).sum()), int((away < 0).sum())
-    return Difference(estimate, _t_test(mean(away, numbers), count), better, worse, count)
+    plain = mean(away, numbers)
+    return Difference(estimate, t_test(plain.value, plain.error, count), better, worse, count)
 
 
 def mcnemar(better: int, worse: int) -> McNemar:
@@ -243,12 +245,13 @@ def _fewest(does: Callable[[int], bool]) -> int | None:
     return high
 
 
-def _t_test(difference: Estimate, count: int) -> float | None:
-    if difference.error is None:
+def t_test(value: float, error: float | None, questions: int) -> float | None:
+    """Return the p-value, in both directions, of a mean of questions being 0; ``None`` where its error is unknown."""
+    if error is None:
         return None
-    if difference.error == 0:
-        return 1.0 if difference.value == 0 else 0.0
-    return 2 * float(stdtr(count - 1, -abs(difference.value) / difference.error))
+    if error == 0:
+        return 1.0 if value == 0 else 0.0
+    return 2 * float(stdtr(questions - 1, -abs(value) / error))
 
 
 def _quotient(means: Floats) -> Floats:

@@ -3,20 +3,28 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Literal, TypeAlias, final
 
-from scipy.special import ndtri
+from scipy.special import ndtri, stdtrit
 
 from thinkctl.errors import ConfigurationError
+from thinkctl.evals.axes import LABELS
 from thinkctl.evals.intervals import LEVEL, Estimate
 from thinkctl.evals.statistics.bootstrap import RESAMPLES, Resampled
 from thinkctl.evals.statistics.curves import Curve, check_alike
 from thinkctl.evals.statistics.iso import Gain, IsoAccuracy, iso_accuracy, iso_compute, resamples, signed
-from thinkctl.evals.statistics.paired import NonInferiority, non_inferiority, paired_difference
+from thinkctl.evals.statistics.paired import (
+    NonInferiority,
+    holm,
+    non_inferiority,
+    paired_difference,
+    t_test,
+)
 
-__all__ = ["Judgement", "Kind", "Verdict", "judge_claim"]
+__all__ = ["Corrected", "Judgement", "Kind", "Verdict", "corrected", "judge_claim"]
 
 Kind: TypeAlias = Literal["iso-accuracy", "iso-compute", "non-inferior"]
 _MOST = 1_000_000
@@ -37,8 +45,9 @@ class Judgement:
     """A verdict, the words for it, and the number that it rests on.
 
     ``needs`` is the number of questions that would probably settle an inconclusive claim if the true value is the one
-    that was measured; ``None`` where it is settled or no number of questions would do. One of ``iso``, ``gain`` and
-    ``points`` is there, that of the claim's kind.
+    that was measured; ``None`` where it is settled or no number of questions would do. ``p_value`` is two-sided, of the
+    claim's bound, and below 0.05 where the interval leaves the bound out; ``None`` where nothing was measured. One of
+    ``iso``, ``gain`` and ``points`` is there, that of the claim's kind.
     """
 
     kind: Kind
@@ -46,9 +55,25 @@ class Judgement:
     words: str
     questions: int
     needs: int | None = None
+    p_value: float | None = None
     iso: IsoAccuracy | None = None
     gain: Gain | None = None
     points: Estimate | None = None
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Corrected:
+    """What is left of a verdict among ``tests`` that were made together; ``p_value`` is the corrected one.
+
+    ``needs`` is as of ``Judgement``, for a test that would stand beside the others.
+    """
+
+    verdict: Verdict
+    p_value: float
+    tests: int
+    needs: int | None
+    words: str
 
 
 def judge_claim(
@@ -81,6 +106,33 @@ def judge_claim(
     )
 
 
+def corrected(judgements: Sequence[Judgement]) -> tuple[Corrected, ...]:
+    """Return what is left of verdicts that were made together, by Holm's correction of their p-values.
+
+    What was not measured counts as a test with a p-value of 1. A verdict whose corrected p-value is 0.05 or more is
+    inconclusive: of true bounds, whatever their number, one is then taken for missed or passed in 5 % of studies at
+    most.
+    """
+    adjusted = holm([1.0 if each.p_value is None else each.p_value for each in judgements])
+    return tuple(
+        _corrected(each, p_value, len(judgements)) for each, p_value in zip(judgements, adjusted, strict=True)
+    )
+
+
+def _corrected(judged: Judgement, p_value: float, tests: int) -> Corrected:
+    stands = judged.verdict is not Verdict.INCONCLUSIVE and p_value < 1 - LEVEL
+    verdict = judged.verdict if stands else Verdict.INCONCLUSIVE
+    needs = None
+    if not stands and judged.p_value is not None and judged.questions > 1:
+        errors_away = float(stdtrit(judged.questions - 1, judged.p_value / 2))
+        needs = _questions(errors_away, judged.questions, 1 - (1 - LEVEL) / tests)
+    tested = "not tested" if judged.p_value is None else f"p = {judged.p_value:.2g}, corrected {p_value:.2g}"
+    told = f"; about {needs:,} questions would tell" if needs is not None else ""
+    too = " too" if verdict is judged.verdict else ""
+    words = f"Together with the others, {tests} in all (Holm): {verdict}{too} ({tested}{told})."
+    return Corrected(verdict, p_value, tests, needs, words)
+
+
 def _by_accuracy(arm: Curve, baseline: Curve, iso: IsoAccuracy) -> Judgement:
     small, large, cost = arm.name or "the arm", baseline.name or "the baseline", _cost(arm)
     verdict = Verdict.INCONCLUSIVE
@@ -89,7 +141,7 @@ def _by_accuracy(arm: Curve, baseline: Curve, iso: IsoAccuracy) -> Judgement:
     elif iso.low >= 1:
         verdict = Verdict.NOT_REACHED
     if iso.reached:
-        never = f", and never is in {resamples(1 - iso.reached_share)}" if iso.reached_share < 1 else ""
+        never = f"; it never is in {resamples(1 - iso.reached_share)}" if iso.reached_share < 1 else ""
         said = f"to be as accurate as {large}, {small} takes {iso.amount} of its {cost}{never}"
     elif verdict is Verdict.NOT_REACHED:
         said = f"{small} did not come to the accuracy of {large} at any budget: {iso.words}"
@@ -97,7 +149,8 @@ def _by_accuracy(arm: Curve, baseline: Curve, iso: IsoAccuracy) -> Judgement:
         said = f"whether {small} comes to the accuracy of {large} for less cannot be told: {iso.words}"
     needs = _needs(iso.resampled, 0.0, iso.questions) if verdict is Verdict.INCONCLUSIVE else None
     words = _words(verdict, said, needs, iso.questions)
-    return Judgement("iso-accuracy", verdict, words, iso.questions, needs, iso=iso)
+    p_value = iso.resampled.p_value(float((iso.resampled.values >= 0).mean()))
+    return Judgement("iso-accuracy", verdict, words, iso.questions, needs, p_value, iso=iso)
 
 
 def _by_compute(arm: Curve, baseline: Curve, gain: Gain) -> Judgement:
@@ -113,7 +166,8 @@ def _by_compute(arm: Curve, baseline: Curve, gain: Gain) -> Judgement:
         verdict = Verdict.NOT_REACHED
     needs = _needs(gain.resampled, 0.0, gain.questions) if verdict is Verdict.INCONCLUSIVE else None
     words = _words(verdict, said, needs, gain.questions)
-    return Judgement("iso-compute", verdict, words, gain.questions, needs, gain=gain)
+    p_value = gain.resampled.p_value(float((gain.resampled.values <= 0).mean()))
+    return Judgement("iso-compute", verdict, words, gain.questions, needs, p_value, gain=gain)
 
 
 def _by_margin(arm: Curve, baseline: Curve, margin: float) -> Judgement:
@@ -121,6 +175,7 @@ def _by_margin(arm: Curve, baseline: Curve, margin: float) -> Judgement:
     last = int(arm.mean_cost.argmax())
     found = paired_difference(100 * arm.right[:, last], 100 * baseline.right[:, 0])
     points, n = found.estimate, found.questions
+    p_value = t_test(points.value + margin, points.error, n)
     verdict = {
         NonInferiority.NON_INFERIOR: Verdict.REACHED,
         NonInferiority.INFERIOR: Verdict.NOT_REACHED,
@@ -136,7 +191,9 @@ def _by_margin(arm: Curve, baseline: Curve, margin: float) -> Judgement:
     needs = None
     if verdict is Verdict.INCONCLUSIVE and points.error:
         needs = _questions((points.value + margin) / points.error, n)
-    return Judgement("non-inferior", verdict, _words(verdict, said, needs, n), n, needs, points=points)
+    return Judgement(
+        "non-inferior", verdict, _words(verdict, said, needs, n), n, needs, p_value, points=points
+    )
 
 
 def _needs(resampled: Resampled, bound: float, questions: int) -> int | None:
@@ -146,14 +203,14 @@ def _needs(resampled: Resampled, bound: float, questions: int) -> int | None:
     return _questions(float(ndtri(below)), questions)
 
 
-def _questions(errors_away: float, questions: int) -> int | None:
-    """Return the questions at which a value now so many standard errors from a bound is told from it.
+def _questions(errors_away: float, questions: int, level: float = LEVEL) -> int | None:
+    """Return the questions at which a value now so many standard errors from a bound is told from it at a level.
 
     Rounded up to two digits: it is a guess.
     """
     if questions < 2 or errors_away == 0:
         return None
-    needed: float = questions * (float(ndtri((1 + LEVEL) / 2)) / errors_away) ** 2
+    needed: float = questions * (float(ndtri((1 + level) / 2)) / errors_away) ** 2
     if needed > _MOST:
         return None
     needed = max(needed, questions + 1)
@@ -173,4 +230,4 @@ def _words(verdict: Verdict, said: str, needs: int | None, questions: int) -> st
 
 
 def _cost(curve: Curve) -> str:
-    return "cost" if curve.axis is None else curve.axis.replace("_", " ")
+    return "cost" if curve.axis is None else LABELS[curve.axis]

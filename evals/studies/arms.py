@@ -16,9 +16,9 @@ from thinkctl.stopping import ExpectedImprovement, Threshold, ValueOfComputation
 from thinkctl.strategies import BestOfN, ProgramOfThought, SelfConsistency
 from thinkctl.types import Budget, needs_of
 
-__all__ = ["Arm", "Rung", "build_arm", "verifier_of"]
+__all__ = ["INDEPENDENT", "Arm", "Rung", "asks_for", "build_arm", "verifier_of"]
 
-_INDEPENDENT: Final = (SelfConsistency, BestOfN, ProgramOfThought)
+INDEPENDENT: Final = (SelfConsistency, BestOfN, ProgramOfThought)
 """Strategies that draw independent samples of one prompt: any first part of a pool is a run of fewer."""
 _BETWEEN_SAMPLES: Final = (Threshold, ExpectedImprovement, ValueOfComputation)
 """Policies, besides the rules on votes, that act only when a sample has ended."""
@@ -93,7 +93,7 @@ def build_arm(study: Study, place: int) -> Arm:
     limit, budgets = _budgets(study, spec, strategy)
     pool = 0
     if (
-        isinstance(strategy, _INDEPENDENT)
+        isinstance(strategy, INDEPENDENT)
         and not spec.measured
         and _is_between_samples(policy)
         and strategy.n > 1
@@ -129,7 +129,7 @@ def _budgets(study: Study, spec: ArmSpec, strategy: Strategy) -> tuple[Limit, tu
     limit = spec.limit or study.limit
     if spec.budgets is not None:
         return limit, tuple(sorted(set(spec.budgets)))
-    asked = _asks_for(strategy)
+    asked = asks_for(strategy)
     if asked == 1:
         return "samples", (1,)
     if study.budgets:
@@ -142,7 +142,7 @@ def _budgets(study: Study, spec: ArmSpec, strategy: Strategy) -> tuple[Limit, tu
     return "samples", (asked,)
 
 
-def _asks_for(strategy: Strategy) -> int | None:
+def asks_for(strategy: Strategy) -> int | None:
     """Return how many samples a strategy asks for; ``None`` where no field of it says so. One for zero-shot."""
     names = _fields(strategy)
     for name, shift in _COUNTS.items():
@@ -162,7 +162,7 @@ def _rung(spec: ArmSpec, strategy: Strategy, limit: Limit, budget: int, where: s
         if budget + shift < 1 and name == "rounds":  # a strategy of no rounds cannot be made
             break
         return Rung(budget, _with(strategy, name, budget + shift, where), wall, budget)
-    if _asks_for(strategy) == 1:
+    if asks_for(strategy) == 1:
         return Rung(budget, strategy, wall, 1)
     return Rung(budget, strategy, wall.model_copy(update={"requests": budget}), budget)
 

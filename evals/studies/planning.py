@@ -10,7 +10,8 @@ from typing import Any, Final, final
 
 from thinkctl.errors import ConfigurationError
 from thinkctl.evals.studies.arms import Arm, Rung, build_arm, verifier_of
-from thinkctl.evals.studies.spec import ModelSpec, Study, TaskSpec, slug
+from thinkctl.evals.studies.prices import prices_of
+from thinkctl.evals.studies.spec import Claim, ModelSpec, Study, TaskSpec, slug
 from thinkctl.evals.tasks import Task, task
 from thinkctl.protocols import StoppingPolicy, Strategy
 from thinkctl.types import Budget, History, Problem, spec_of
@@ -110,6 +111,8 @@ def plan_study(study: Study, task_of: TaskSource | None = None) -> Plan:
 
     Raises ``ConfigurationError`` for what the study cannot be.
     """
+    for name, model in study.models.items():
+        _check_prices(name, model)
     chosen = tuple(_choose(spec, study, task_of or task) for spec in study.tasks)
     arms = [build_arm(study, place) for place in range(len(study.arms))]
     recordings: dict[str, Recording] = {}
@@ -124,15 +127,20 @@ def plan_study(study: Study, task_of: TaskSource | None = None) -> Plan:
                 same = next((one for one in recordings.values() if _is_same_pool(one, found)), found)
                 recordings.setdefault(same.name, same)
                 points.append(PlannedPoint(arm, rung, same))
-    if study.claim is not None:
-        _check_claim(study, chosen, points)
+    for claim in study.claims:
+        _check_claim(claim, chosen, points)
     return Plan(study, chosen, tuple(recordings.values()), tuple(points))
 
 
-def _check_claim(study: Study, chosen: tuple[Chosen, ...], points: list[PlannedPoint]) -> None:
+def _check_prices(name: str, model: ModelSpec) -> None:
+    try:
+        prices_of(model)
+    except ConfigurationError as error:
+        raise ConfigurationError(f"models.{name}.prices: {error}") from None
+
+
+def _check_claim(claim: Claim, chosen: tuple[Chosen, ...], points: list[PlannedPoint]) -> None:
     """Refuse a claim about a task that one of its arms never runs on."""
-    if (claim := study.claim) is None:
-        return
     there = {(point.arm.spec.name, point.recording.chosen.name) for point in points}
     tasks = [claim.task] if claim.task else [each.name for each in chosen]
     if not any((claim.small, task) in there and (claim.large, task) in there for task in tasks):

@@ -7,22 +7,25 @@ import fcntl
 import json
 import warnings
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, final
 
 from thinkctl.errors import ConfigurationError, RunFileError
+from thinkctl.evals.studies.grading import Grades
 from thinkctl.evals.studies.planning import Recording
 from thinkctl.runfile import Header, RunFile, TornLine, read, read_header, write
 from thinkctl.types import ModelCard, Run
 
 __all__ = [
     "RUNS",
+    "Recorded",
     "appending",
     "check_identity",
-    "done",
     "locked",
     "packed",
     "read_cards",
+    "recorded",
     "runs_of",
     "tidy",
     "write_cards",
@@ -81,9 +84,44 @@ def _by_job(folder: Path, recording: Recording) -> dict[tuple[str, int], Run]:
     return found
 
 
-def done(folder: Path, recording: Recording) -> set[tuple[str, int]]:
-    """Return which runs are recorded: question and seed."""
-    return set(_by_job(folder, recording))
+@final
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """What is recorded of what a study asks for: ``jobs`` are questions (ids) with seeds.
+
+    ``prompt_tokens`` and ``tokens`` (generated ones) are those on the bills, verifiers' included. So many runs have
+    a known grade (``graded``), and so many of them are ``right``.
+    """
+
+    jobs: frozenset[tuple[str, int]] = frozenset()
+    samples: int = 0
+    prompt_tokens: int = 0
+    tokens: int = 0
+    graded: int = 0
+    right: int = 0
+
+    @property
+    def runs(self) -> int:
+        """How many runs are recorded."""
+        return len(self.jobs)
+
+
+def recorded(folder: Path, recording: Recording, grades: Grades) -> Recorded:
+    """Return what is recorded of a recording in a study's folder."""
+    runs = list(runs_of(folder, recording))
+    usages = [run.receipt.usage for run in runs]
+    said = [
+        grades.known(recording.chosen, run.history.problem, None if run.answer is None else run.answer.text)
+        for run in runs
+    ]
+    return Recorded(
+        frozenset((run.history.problem.id, run.history.seed) for run in runs),
+        sum(len(run.samples) for run in runs),
+        sum(usage.prompt_tokens for usage in usages),
+        sum(usage.generated_tokens for usage in usages),
+        sum(each is not None for each in said),
+        sum(bool(each) for each in said),
+    )
 
 
 def check_identity(folder: Path, recording: Recording) -> None:

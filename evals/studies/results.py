@@ -14,6 +14,7 @@ from thinkctl.errors import ConfigurationError
 from thinkctl.evals.points import Point, read_points
 from thinkctl.evals.studies.grading import grade_key, read_grades
 from thinkctl.evals.studies.records import RUNS, read_cards
+from thinkctl.evals.studies.sessions import Lost, lost
 from thinkctl.evals.studies.spec import Study, load_study
 from thinkctl.evals.studies.summarising import POINTS, SUMMARY
 from thinkctl.runfile import TornLine, read
@@ -62,6 +63,11 @@ class StudyResults:
                 key = "" if text is None else grade_key(told["name"], told["checksum"], name, text)
                 rows.append(False if text is None else self._graded.get(key))
         return {name: tuple(bool(each) for each in rows) for name, rows in found.items() if None not in rows}
+
+    @property
+    def lost(self) -> Lost:
+        """What was generated for it and is in no record, since runs were cut off."""
+        return lost(self.folder)
 
     @cached_property
     def _graded(self) -> Mapping[str, bool]:

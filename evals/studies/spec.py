@@ -101,7 +101,7 @@ class ArmSpec(BaseModel):
 
 
 class Claim(BaseModel):
-    """What the study is to show, stated before it runs: about ``small`` against ``large``, both arms.
+    """Something that the study is to show, stated before it runs: about ``small`` against ``large``, both arms.
 
     ``iso-accuracy``: the small arm reaches the large one's accuracy for less on ``axis``. ``iso-compute``: at the large
     arm's spending the small one is more often right. ``non-inferior``: it is at most ``margin`` percentage points
@@ -125,7 +125,8 @@ class Study(BaseModel):
     ``seeds``: everything is run once with each. ``tune`` questions of each task (a number, or a share of it) are set
     apart to choose prompts and thresholds on, and never reported. ``pool`` is how many independent samples are drawn
     once, to be evaluated at every budget (default: the largest budget), each in the recorded order and in so many
-    shuffled ``orders``. ``at_once`` is how many questions a model works on at the same time.
+    shuffled ``orders``. ``at_once`` is how many questions a model works on at the same time. Each of the ``claims`` is
+    judged by itself, and where there are several, all together as well.
     """
 
     model_config = _FORBID
@@ -141,7 +142,7 @@ class Study(BaseModel):
     pool: PositiveInt | None = None
     orders: Annotated[int, Field(ge=0, le=1000)] = 8
     at_once: PositiveInt = 16
-    claim: Claim | None = None
+    claims: tuple[Claim, ...] = ()
 
     @field_validator("budgets")
     @classmethod
@@ -166,13 +167,15 @@ class Study(BaseModel):
                 _is_known(f"arms.{place}.model", model, self.models)
             for task in arm.tasks or ():
                 _is_known(f"arms.{place}.tasks", task, known_tasks)
-        if self.claim is not None:
-            _is_known("claim.small", self.claim.small, arms)
-            _is_known("claim.large", self.claim.large, arms)
-            if self.claim.task is not None:
-                _is_known("claim.task", self.claim.task, known_tasks)
-            if self.claim.small == self.claim.large:
-                raise ValueError(f"claim compares {self.claim.small!r} with itself; name two arms")
+        for place, claim in enumerate(self.claims):
+            _is_known(f"claims.{place}.small", claim.small, arms)
+            _is_known(f"claims.{place}.large", claim.large, arms)
+            if claim.task is not None:
+                _is_known(f"claims.{place}.task", claim.task, known_tasks)
+            if claim.small == claim.large:
+                raise ValueError(f"claims.{place} compares {claim.small!r} with itself; name two arms")
+            if claim in self.claims[:place]:
+                raise ValueError(f"claims.{place} is there twice; state it once")
         return self
 
 
@@ -220,12 +223,17 @@ def load_study(path: str | Path) -> Study:
         raise ConfigurationError(f"{path}: {_in_words(error)}") from None
 
 
+_RENAMED: Final = {"claim": "state each claim under [[claims]]; "}
+"""Keys that files had before, and what they are now."""
+
+
 def _in_words(error: ValidationError) -> str:
     said: dict[str, None] = {}
     for item in error.errors():
         path = _path(item["loc"])
         if item["type"] == "extra_forbidden":
-            said[f"{path}: unknown key; {_known_beside(item['loc'])}"] = None
+            instead = _RENAMED.get(path, "")
+            said[f"{path}: unknown key; {instead}{_known_beside(item['loc'])}"] = None
         elif item["type"] == "missing":
             said[f"{path}: is missing"] = None
         else:
@@ -251,7 +259,7 @@ def _known_beside(steps: Sequence[int | str]) -> str:
         "tasks": TaskSpec,
         "models": ModelSpec,
         "arms": ArmSpec,
-        "claim": Claim,
+        "claims": Claim,
         "sampling": Sampling,
         "wall": Budget,
         "prices": Prices,
@@ -270,7 +278,7 @@ def dump_study(study: Study) -> str:
     lines = [
         f"{key} = {_toml(value)}"
         for key, value in values.items()
-        if key not in {"tasks", "models", "arms", "claim"}
+        if key not in {"tasks", "models", "arms", "claims"}
     ]
     for name in ("tasks", "arms"):
         for row in values[name]:
@@ -281,8 +289,8 @@ def dump_study(study: Study) -> str:
             f"[models.{_key(name)}]",
             *(f"{_key(key)} = {_toml(value)}" for key, value in row.items()),
         ]
-    if "claim" in values:
-        lines += ["", "[claim]", *(f"{key} = {_toml(value)}" for key, value in values["claim"].items())]
+    for row in values.get("claims", ()):
+        lines += ["", "[[claims]]", *(f"{key} = {_toml(value)}" for key, value in row.items())]
     return "\n".join(lines) + "\n"
 
 

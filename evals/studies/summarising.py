@@ -20,6 +20,7 @@ from thinkctl.evals.studies.grading import Grades
 from thinkctl.evals.studies.planning import Plan, PlannedPoint, Recording
 from thinkctl.evals.studies.records import read_cards, runs_of
 from thinkctl.evals.studies.replayed import Pool
+from thinkctl.evals.studies.sessions import read_sessions
 from thinkctl.evals.table import Floats
 from thinkctl.types import Answer, Finish, ModelCard, Problem, Run, Sample
 
@@ -184,32 +185,23 @@ def _health(samples: Sequence[Sample], runs: Sequence[Run]) -> Health:
 
 
 def _joules_per_token(folder: Path) -> dict[tuple[str, ...], float]:
-    """Return the joules of a generated token by models, where every session of them was measured."""
+    """Return the joules of a generated token by models, where every session of them was measured.
+
+    Tokens that are in no record took their part of the energy too.
+    """
     sums: dict[tuple[str, ...], tuple[float, int]] = {}
     for row in read_sessions(folder):
         models, joules = tuple(row["models"]), row["joules"]
         energy, tokens = sums.get(models, (0.0, 0))
         sums[models] = (
             energy + (math.nan if joules is None else float(joules)),
-            tokens + int(row["generated_tokens"]),
+            tokens + int(row["generated_tokens"]) + int(row.get("lost_tokens", 0)),
         )
     return {
         models: energy / tokens
         for models, (energy, tokens) in sums.items()
         if tokens and not math.isnan(energy)
     }
-
-
-def read_sessions(folder: Path) -> list[dict[str, Any]]:
-    """Return what each engine did each time it was open; a torn line is left out."""
-    path = folder / "sessions.jsonl"
-    rows: list[dict[str, Any]] = []
-    for line in path.read_text(encoding="utf-8").splitlines() if path.exists() else ():
-        try:
-            rows.append(json.loads(line))
-        except ValueError:
-            continue
-    return rows
 
 
 # -- study.json ----------------------------------------------------------------------------------------------
@@ -220,7 +212,7 @@ def _write_summary(plan: Plan, folder: Path, cards: Mapping[str, ModelCard]) -> 
     summary = {
         "thinkctl": "study",
         "title": study.title,
-        "claim": None if study.claim is None else study.claim.model_dump(mode="json"),
+        "claims": [claim.model_dump(mode="json") for claim in study.claims],
         "versions": _versions(),
         "models": {
             name: {

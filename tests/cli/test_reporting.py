@@ -38,7 +38,7 @@ def test_a_duel_prints_accuracies_every_axis_and_the_verdict(study):
     folder, out = study
     for words in (
         "large at once",
-        "small, votes",
+        "small at once",
         "small, best of n",
         "TFLOP",
         "generated tokens",
@@ -56,8 +56,8 @@ def test_the_same_duel_runs_nothing_again_and_comes_to_the_same(study):
     files = {path: path.read_bytes() for path in sorted((folder / "runs").iterdir())}
     told = json.loads(call(*DUEL, "--out", folder, "--json").stdout)
     assert {path: path.read_bytes() for path in sorted((folder / "runs").iterdir())} == files
-    assert all(each["words"] in out for each in told["verdicts"])
-    assert {"small at once", "small, votes", "small, best of n"} == {row["arm"] for row in told["contrasts"]}
+    assert all(each["words"] in out for each in told["claims"])
+    assert {"small at once", "small, best of n"} == {row["arm"] for row in told["contrasts"]}
 
 
 def test_a_report_prints_where_it_is(study, tmp_path):
@@ -73,8 +73,8 @@ def test_a_report_prints_where_it_is(study, tmp_path):
         (("report", "FOLDER", "--out", "page.pdf"), "ends in .html"),
         (("report", "nowhere"), "holds no study"),
         (("compare", "FOLDER", "FOLDER:other"), "has no arm 'other'"),
-        (("compare", "FOLDER:small, votes@3", "FOLDER"), "small, votes@4"),
-        (("compare", "FOLDER:small, votes", "FOLDER:large at once", "--level", "95"), "level=95"),
+        (("compare", "FOLDER:small, best of n@3", "FOLDER"), "small, best of n@4"),
+        (("compare", "FOLDER:small, best of n", "FOLDER:large at once", "--level", "95"), "level=95"),
         ((*DUEL, "--axis", "money"), "there is no axis 'money'"),
     ],
 )
@@ -99,7 +99,7 @@ def test_a_comparison_says_what_differs(study):
 
 def test_a_gate_ends_with_its_exit_code(study):
     folder, _ = study
-    sides = [f"{folder}:small, votes@{budget}" for budget in (1, 4)]
+    sides = [f"{folder}:small, best of n@{budget}" for budget in (1, 4)]
     (row,) = json.loads(call("compare", *sides, "--json").stdout)["rows"]
     lost = abs(row["points"]["value"])
     worse = sides if row["points"]["value"] < 0 else sides[::-1]
@@ -125,7 +125,9 @@ def test_a_gate_that_fails_ends_with_3(study):
         row["right"] = [0.0 if wrong else 1.0] * len(row["right"])
     (folder / "points.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
     try:
-        found = call("compare", f"{folder}:small, votes", f"{folder}:large at once", "--gate", "--margin", 5)
+        found = call(
+            "compare", f"{folder}:small, best of n", f"{folder}:large at once", "--gate", "--margin", 5
+        )
     finally:
         (folder / "points.jsonl").write_text("\n".join(points) + "\n", encoding="utf-8")
     assert found.exit_code == 3
@@ -133,12 +135,14 @@ def test_a_gate_that_fails_ends_with_3(study):
 
 def test_markdown_is_a_table_that_shows_names_as_they_are(study):
     folder, _ = study
-    out = call("compare", f"{folder}:large at once", f"{folder}:small, votes", "--markdown", "--gate").stdout
+    out = call(
+        "compare", f"{folder}:large at once", f"{folder}:small, best of n", "--markdown", "--gate"
+    ).stdout
     lines = out.splitlines()
     assert lines[0].startswith("**")
     assert "gate" in lines[0]
     assert lines[2].startswith("| task | compared")
-    assert lines[4].startswith("| countdown | small, votes (4 samples)")
+    assert lines[4].startswith("| countdown | small, best of n (4 samples)")
     assert all(line.count("|") == lines[2].count("|") for line in lines[2:5])
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import io
+import errno
 import json
 import os
 import signal
@@ -16,7 +16,8 @@ import typer
 from typer.testing import CliRunner
 
 from thinkctl.cli.studying import eval_, plan
-from thinkctl.errors import ConfigurationError
+from thinkctl.errors import ConfigurationError, MissingExtra
+from thinkctl.types import Run
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples" / "studies"
 STUDY = """
@@ -151,6 +152,29 @@ def test_an_interrupt_keeps_what_has_ended_and_the_same_command_goes_on(study: P
     assert call("eval", study, "--out", out, "--quiet").exit_code == 0
 
 
+def test_a_full_disk_is_said_and_the_same_command_goes_on(study: Path, tmp_path: Path, monkeypatch) -> None:
+    from thinkctl.runfile import RunFile
+
+    append, written = RunFile.append, list[object]()
+
+    def until_full(file: RunFile, run: Run) -> None:
+        if len(written) == 3:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        written.append(run)
+        append(file, run)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(RunFile, "append", until_full)
+        called = call("eval", study, "--out", tmp_path / "out")
+    assert called.exit_code == 1
+    assert "No space left on device; what had ended is recorded: make room" in called.stderr
+    left = json.loads(call("plan", study, "--out", tmp_path / "out", "--json").stdout)
+    assert sum(line["done"] for line in left["lines"]) == 3
+    again = call("eval", study, "--out", tmp_path / "out")
+    assert again.exit_code == 0
+    assert "cut off and run again from the beginning" in again.stdout
+
+
 def test_the_options_load_nothing_heavy() -> None:
     program = (
         "import sys, thinkctl.cli.studying\n"
@@ -160,26 +184,60 @@ def test_the_options_load_nothing_heavy() -> None:
     subprocess.run([sys.executable, "-c", program], check=True)
 
 
-def test_the_table_on_a_terminal_says_what_is_done_and_what_is_left() -> None:
-    from types import SimpleNamespace
+def test_models_that_are_not_here_are_fetched_once_before_the_first_engine_starts(
+    study: Path, tmp_path: Path, monkeypatch, capsys
+) -> None:
+    from thinkctl import models
+    from thinkctl.cli import opening
+    from thinkctl.cli.study_progress import run_watched
+    from thinkctl.evals.studies import load_study, running
+    from thinkctl.evals.studies.rehearsal import Rehearsal
 
-    from rich.console import Console
+    small, large = list(models.catalogue().values())[:2]
+    told: list[str] = []
 
-    from thinkctl.cli.study_progress import Board
+    def opened(spec: str, **options: object) -> Rehearsal:
+        told.append(f"open {spec} {options}")
+        return Rehearsal(spec.partition(":")[2])
 
-    now = 100.0
-    board = Board(clock=lambda: now)
-    recording = SimpleNamespace(name="sums_votes")
-    receipt = SimpleNamespace(seconds=2.0, generated_tokens=50)
-    board.heard(SimpleNamespace(recording=recording, run=None, right=None, done=2, total=10))  # type: ignore[arg-type]
-    for done, right in ((3, True), (4, False)):
-        run = SimpleNamespace(receipt=receipt)
-        board.heard(SimpleNamespace(recording=recording, run=run, right=right, done=done, total=10))  # type: ignore[arg-type]
-    console = Console(width=90, record=True, file=io.StringIO())
-    now = 108.0
-    console.print(board.table())
-    shown = console.export_text()
-    assert "4/10" in shown
-    assert "50 [" in shown  # one of the two that ended here was right
-    assert "10" in shown.split("100", 1)[1]  # 100 tokens in 10 seconds
-    assert "0:30" in shown  # six more at five seconds each
+    text = study.read_text("utf-8").replace("scripted:small", f"vllm:{small.name}")
+    text = text.replace("seconds_per_token = 0", 'dtype = "float32"')
+    text += f'[models.large]\nengine = "vllm:{large.name}"\n[[arms]]\nname = "large"\nmodel = "large"\n'
+    study.write_text(text + 'strategy = "zero-shot"\n', encoding="utf-8")
+    for name in opening._CALM:
+        monkeypatch.setenv(name, "")  # so that it is taken back after the test
+        monkeypatch.delenv(name)
+    monkeypatch.setattr(opening, "find_spec", lambda _: object())
+    monkeypatch.setattr(models, "is_pulled", lambda entry: False)
+    monkeypatch.setattr(models, "pull", lambda entry, progress: told.append(f"pull {entry.name}"))
+    monkeypatch.setattr(running, "engine_from", opened)
+    for _ in range(2):
+        run_watched(load_study(study), tmp_path / "out", quiet=False)
+        assert told == [
+            f"pull {small.name}",
+            f"pull {large.name}",
+            f"open vllm:{small.name} {{'dtype': 'float32'}}",
+            f"open vllm:{large.name} {{}}",
+        ]  # and the second time, when nothing is left to run, nothing more
+    said = capsys.readouterr().err
+    assert f"{large.name} is not on this machine yet: fetching" in said
+    assert f"starting large (vllm:{large.name})" in said
+    for name, value in opening._CALM.items():
+        assert os.environ[name] == value
+
+
+def test_without_vllm_a_study_that_needs_it_says_so_before_it_runs(
+    study: Path, tmp_path: Path, monkeypatch
+) -> None:
+    from thinkctl.cli import opening
+
+    study.write_text(
+        study.read_text("utf-8")
+        + '[models.other]\nengine = "vllm:x"\n[[arms]]\nname = "other"\nmodel = "other"\n'
+        'strategy = "zero-shot"\n',
+        encoding="utf-8",
+    )
+    monkeypatch.setattr(opening, "find_spec", lambda _: None)
+    with pytest.raises(MissingExtra, match=r"thinkctl\[cpu\]"):
+        call("eval", study, "--out", tmp_path / "out")
+    assert not list(tmp_path.rglob("*.jsonl"))

@@ -13,7 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from thinkctl.evals.comparison import AGREEMENT, FAMILIES, compare, halves, main
-from thinkctl.evals.comparison_figure import STYLES, spread
+from thinkctl.evals.comparison_figure import STYLES
+from thinkctl.evals.figures.placing import spread
 from thinkctl.evals.loading import open_table, table_of_pool
 from thinkctl.runfile import Pool, Recorded, RecordedSample
 

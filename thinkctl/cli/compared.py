@@ -19,6 +19,18 @@ if TYPE_CHECKING:
 __all__ = ["compare"]
 
 _SHOWN_AXES: Final = 4
+_COLUMNS: Final = (
+    "task",
+    "compared",
+    "questions",
+    "accuracy, %",
+    "before, %",
+    "difference, points",
+    "won / lost",
+    "p",
+    "p after Holm",
+    "costs",
+)
 _SIGNS: Final = {"passed": "✓", "failed": "✗", "inconclusive": "?"}
 _MARKS: Final = str.maketrans({sign: f"\\{sign}" for sign in "\\`*_[]<>|#"})
 
@@ -114,7 +126,9 @@ def _tested(row: PairedRow) -> str:
 
 
 def _costs(row: PairedRow) -> list[str]:
-    return [f"{axis.value.replace('_', ' ')} {_ratio(found)}" for axis, found in row.costs.items()]
+    from thinkctl.evals.axes import LABELS
+
+    return [f"{LABELS[axis]} {_ratio(found)}" for axis, found in row.costs.items()]
 
 
 def _ratio(found: Estimate) -> str:
@@ -153,12 +167,8 @@ def _markdown(
     lines = []
     if gate:
         lines += [f"**{_SIGNS[decided.value]} {_said(decided, margin, level)}**", ""]
-    lines += [
-        "| task | compared | questions | accuracy, % | before, % | difference, points | won / lost | p | costs |",
-        "|---|---|---:|---:|---:|---:|---:|---:|---|",
-    ]
+    lines += [f"| {' | '.join(_COLUMNS)} |", f"|---|---|{7 * '---:|'}---|"]
     for row in rows:
-        p = "" if row.p_value is None else f"{row.p_value:.3g}"
         cells = (
             _escaped(row.task),
             _escaped(f"{row.second} against {row.first}"),
@@ -167,7 +177,7 @@ def _markdown(
             _percent(row.first_accuracy),
             _points(row.points),
             f"{row.better} / {row.worse}",
-            p,
+            *("" if value is None else f"{value:.3g}" for value in (row.p_value, row.adjusted)),
             "; ".join(_costs(row)[:_SHOWN_AXES]),
         )
         lines.append(f"| {' | '.join(cells)} |")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Coroutine, Iterable
 from contextlib import asynccontextmanager
 from importlib.util import find_spec
 from typing import Any, Final, TypeVar
@@ -16,11 +16,12 @@ from thinkctl.engines import engine_from
 from thinkctl.errors import MissingExtra
 from thinkctl.protocols import Engine
 
-__all__ = ["open_engine", "running", "spec_from", "to_the_end"]
+__all__ = ["open_engine", "prepare", "running", "spec_from", "to_the_end"]
 
 T = TypeVar("T")
 
-_IN_PROCESS: Final = ("vllm", "vllm-lockstep")
+_VLLM: Final = ("vllm", "vllm-lockstep")
+_IN_PROCESS: Final = (*_VLLM, "transformers")
 _CALM: Final = {"PYTHONWARNINGS": "ignore", "TORCH_CPP_LOG_LEVEL": "ERROR", "TORCH_LOGS": "-torch"}
 """What keeps the engine's process from talking into the progress; settings that are there win."""
 
@@ -38,18 +39,28 @@ def spec_from(model: str | None) -> str:
 
 def open_engine(spec: str, *, seed: int = 0) -> Engine:
     """Make the engine of a spec. A model of the catalogue that is not here is pulled, with a notice."""
-    kind, _, what = spec.partition(":")
-    if kind not in _IN_PROCESS:
-        return engine_from(spec)
-    if find_spec("vllm") is None:
-        raise MissingExtra(
-            "no engine is installed; install thinkctl[vllm] for CUDA, or thinkctl[cpu] to compute on the "
-            "processor. Recorded samples need none: --model replay:FILE"
-        )
-    for name, value in _CALM.items():
-        os.environ.setdefault(name, value)
-    _pull(what.strip())
-    return engine_from(spec, seed=seed)
+    prepare([spec])
+    return engine_from(spec, seed=seed) if spec.partition(":")[0] in _VLLM else engine_from(spec)
+
+
+def prepare(specs: Iterable[str]) -> None:
+    """See to it that engines in this process can be opened: vLLM is installed and quiet, the models are here.
+
+    A model of the catalogue that is not here is pulled, with a notice. Raises ``MissingExtra`` without vLLM where one
+    of them needs it.
+    """
+    apart = [spec.partition(":") for spec in specs]
+    names = dict.fromkeys(what.strip() for kind, _, what in apart if kind in _IN_PROCESS)
+    if any(kind in _VLLM for kind, _, _ in apart):
+        if find_spec("vllm") is None:
+            raise MissingExtra(
+                "no engine is installed; install thinkctl[vllm] for CUDA, or thinkctl[cpu] to compute on the "
+                "processor. Recorded samples need none: --model replay:FILE"
+            )
+        for name, value in _CALM.items():
+            os.environ.setdefault(name, value)
+    for name in names:
+        _pull(name)
 
 
 def _pull(name: str) -> None:

@@ -87,6 +87,17 @@ def duel(
             show_default="teraflops; generated_tokens where a model is hosted",
         ),
     ] = None,
+    think: Annotated[
+        bool | None,
+        typer.Option(
+            "--think/--no-think",
+            help="Whether the small model reasons before it answers.",
+            show_default="where votes decide; not where the task checks answers",
+        ),
+    ] = None,
+    max_tokens: Annotated[
+        int, typer.Option(min=1, metavar="N", help="Of one sample, thought and answer.")
+    ] = 1024,
     out: Annotated[
         Path | None,
         typer.Option(metavar="FOLDER", help="Where the results go.", show_default="results/duel-TASK"),
@@ -108,6 +119,8 @@ def duel(
         questions=questions,
         samples=samples,
         axis=axis,
+        think=think,
+        max_tokens=max_tokens,
         out=out,
         as_json=as_json,
         quiet=quiet,

@@ -63,6 +63,6 @@ def plan(
     Runs, calls, tokens (expected and at worst), time at a measured or given rate, dollars, and the smallest difference
     in accuracy that so many questions can tell from none. What is recorded already is left out.
     """
-    from thinkctl.cli.study import forecast
+    from thinkctl.cli.study_forecast import forecast
 
     forecast(study, out, rates=rate or [], sample_tokens=sample_tokens, as_json=as_json)

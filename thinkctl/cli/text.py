@@ -23,12 +23,15 @@ def one_line(text: str) -> str:
 
 
 def shortened(text: str, most: int) -> str:
-    """Return the beginning of a text on one line, at most ``most`` characters, at a word's end if it can."""
+    """Return the beginning of a text on one line, at most ``most`` characters.
+
+    It ends at a word's end where that is in the second half of the room.
+    """
     line = one_line(text)
     if len(line) <= most:
         return line
-    words = line[: most - 1].rpartition(" ")[0]
-    return f"{words or line[: most - 1]}…"
+    words, start = line[: most - 1].rpartition(" ")[0], line[: most - 1]
+    return f"{words if 2 * len(words) >= most else start}…"
 
 
 def amount(number: int | None) -> str:

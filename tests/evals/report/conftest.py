@@ -13,6 +13,7 @@ import pytest
 
 from thinkctl.evals.axes import Axis
 from thinkctl.evals.points import Health, Point
+from thinkctl.evals.studies import Claim
 from thinkctl.testing import sample_of
 from thinkctl.types import (
     Answer,
@@ -124,20 +125,15 @@ def usual(questions: int = 100, **others: Any) -> list[Point]:
     ]
 
 
-@dataclass(frozen=True)
-class Claim:
-    small: str = SMALL
-    large: str = LARGE
-    task: str | None = None
-    axis: Axis = Axis.GENERATED_TOKENS
-    kind: str = "iso-accuracy"
-    margin: float = 0.0
+def claim(**changes: Any) -> Claim:
+    """Make the usual claim: the small arm reaches the large one for fewer generated tokens."""
+    return Claim.model_validate({"small": SMALL, "large": LARGE, **changes})
 
 
 @dataclass(frozen=True)
 class Study:
     title: str = "Small thinks longer"
-    claim: Claim | None = field(default_factory=Claim)
+    claims: Sequence[Claim] = (claim(),)
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import struct
 import subprocess
 import time
@@ -12,13 +11,9 @@ import zlib
 
 import pytest
 
+from tests.evals.report.browser import BROWSER, QUIET
 from thinkctl.evals.report.writing import write_report
 
-BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-QUIET = (
-    "--headless --disable-gpu --disable-quic --no-first-run --disable-background-networking "
-    "--disable-component-update --disable-sync --hide-scrollbars"
-).split()
 OWNED = "</script><script>document.title='owned'</script><img src=x onerror=\"document.title='owned'\">"
 
 pytestmark = pytest.mark.skipif(
@@ -74,7 +69,7 @@ def test_the_page_looks_like_something_in_light_and_in_dark(made, results, tmp_p
 def test_a_thousand_questions_of_64_samples_stay_small_and_open_at_once(made, tmp_path):
     points = tuple(made.usual(1000)[1:2])
     results = made.Results(
-        points, tmp_path, made.Study(claim=None), samples=64, text="thinking about it " * 60
+        points, tmp_path, made.Study(claims=()), samples=64, text="thinking about it " * 60
     )
     page = write_report(results, tmp_path / "report.html")
     assert page.stat().st_size < 5_000_000

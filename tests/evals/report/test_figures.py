@@ -379,3 +379,13 @@ def test_rows_are_written_beside_the_figure(made, tmp_path):
     assert read[0]["arm"] == made.LARGE
     assert float(read[0]["accuracy"]) == 0.62
     assert read[0]["oracle"] == ""
+
+
+def test_a_forest_says_once_that_an_arm_reaches_on_no_axis(made):
+    found = contrasts([*made.usual(60), made.point("weak", 1, 0.1, 40, questions=60)], "gsm8k", made.LARGE)
+    missed = [row for row in found if row.ratio is None]
+    assert {row.arm for row in missed} >= {"weak"}
+    text = svg_of(draw_forest(found))
+    assert text.count("weak, 3 kinds of compute") == 1
+    assert "weak, TFLOP" not in text
+    assert f"{made.SMALL}, TFLOP" in text

@@ -16,6 +16,7 @@ from thinkctl.evals.report.duelling import LARGE, duel_of
 from thinkctl.evals.report.paired import EXIT_CODES, Gate, gate_of, pair_points
 from thinkctl.evals.report.sides import side_of
 from thinkctl.runfile import write
+from thinkctl.types import Sampling
 
 
 def both(made, one, other, questions=100):
@@ -175,6 +176,19 @@ def test_what_cannot_be_a_side_says_what_to_give(tmp_path, recorded):
         side_of(str(tmp_path / "nothing"))
 
 
+def test_markdown_has_the_p_value_after_holm_beside_the_plain_one(made):
+    from thinkctl.cli.compared import _markdown
+
+    one, other = ([point for point in made.usual(60, seed=seed) if point.budget == 4] for seed in (1, 2))
+    rows = pair_points(one, other)
+    head, _, *lines = _markdown(rows, gate_of(rows), margin=0, level=0.95, gate=False)
+    columns = [name.strip() for name in head.split("|")]
+    at = columns.index("p"), columns.index("p after Holm")
+    told = [tuple(line.split("|")[place].strip() for place in at) for line in lines[: len(rows)]]
+    assert told == [(f"{row.p_value:.3g}", f"{row.adjusted:.3g}") for row in rows]
+    assert len(rows) == 2
+
+
 # -- duels ---------------------------------------------------------------------------------------------------
 
 
@@ -184,10 +198,10 @@ def test_a_duel_is_a_study_with_a_claim_stated_before_it_runs():
         "small": "vllm:small",
         "large": "openai:big@http://x/v1",
     }
-    assert [arm.name for arm in study.arms] == [LARGE, "small at once", "small, votes"]
-    assert study.arms[2].budgets == (1, 2, 4, 8, 12)
-    assert study.claim is not None
-    assert (study.claim.small, study.claim.large, study.claim.axis) == (
+    assert [arm.name for arm in study.arms] == ["small at once", "small, votes", LARGE]
+    assert study.arms[1].budgets == (1, 2, 4, 8, 12)
+    (claim,) = study.claims
+    assert (claim.small, claim.large, claim.axis) == (
         "small, votes",
         LARGE,
         Axis.GENERATED_TOKENS,
@@ -196,11 +210,27 @@ def test_a_duel_is_a_study_with_a_claim_stated_before_it_runs():
 
 def test_a_task_with_a_check_of_its_own_is_claimed_for_the_checked_arm():
     study = duel_of("vllm:a", "vllm:b", "humaneval", questions=50, samples=8, has_verifier=True)
-    assert study.claim is not None
-    assert (study.claim.small, study.claim.axis) == ("small, best of n", Axis.TERAFLOPS)
-    assert study.arms[3].verifier == "task"
-    asked = duel_of("a", "b", "gsm8k", questions=9, samples=8, has_verifier=False, axis=Axis.DOLLARS).claim
-    assert asked is not None and asked.axis is Axis.DOLLARS  # noqa: PT018 - the first is for the type checker
+    (claim,) = study.claims
+    assert (claim.small, claim.axis) == ("small, best of n", Axis.TERAFLOPS)
+    assert (study.arms[1].verifier, study.arms[1].policy, study.arms[1].think) == (
+        "task",
+        "threshold(1.0)",
+        False,
+    )
+    asked = duel_of("a", "b", "gsm8k", questions=9, samples=8, has_verifier=False, axis=Axis.DOLLARS)
+    assert [claim.axis for claim in asked.claims] == [Axis.DOLLARS]
+
+
+def test_a_duel_asks_for_reasoning_where_votes_decide_or_where_it_is_told_to():
+    voting = duel_of("a", "b", "gsm8k", questions=9, samples=8, has_verifier=False)
+    checked = duel_of("a", "b", "humaneval", questions=9, samples=8, has_verifier=True, think=True)
+    assert (voting.arms[1].think, checked.arms[1].think) == (True, True)
+
+
+def test_every_sample_of_a_duel_is_bounded_alike():
+    study = duel_of("a", "b", "gsm8k", questions=9, samples=8, has_verifier=False, max_tokens=77)
+    assert [(arm.sampling or Sampling()).max_tokens for arm in study.arms] == [77, 77, 77]
+    assert [(arm.sampling or Sampling()).temperature for arm in study.arms] == [0, 0.7, 0]
 
 
 def test_a_duel_of_one_question_is_refused():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -26,7 +26,7 @@ from thinkctl.evals.statistics.of_points import (
     only,
     pareto_of,
 )
-from thinkctl.evals.statistics.verdicts import Kind
+from thinkctl.evals.studies import Claim
 
 QUESTIONS = 40
 
@@ -58,14 +58,8 @@ def shuffled(one, seed):
     return only(one, [one.question_ids[n] for n in np.random.default_rng(seed).permutation(QUESTIONS)])
 
 
-@dataclass(frozen=True)
-class Claim:
-    small: str = "small"
-    large: str = "large"
-    task: str | None = None
-    axis: Axis = Axis.GENERATED_TOKENS
-    kind: Kind = "non-inferior"
-    margin: float = 3.0
+def claim(**changes):
+    return Claim(**{"small": "small", "large": "large", "kind": "non-inferior", "margin": 3.0, **changes})
 
 
 def test_a_curve_has_the_points_of_an_arm_in_the_order_of_budgets():
@@ -131,8 +125,8 @@ def test_a_claim_is_judged_on_each_task_that_both_arms_have():
     other = [replace(one, task="words") for one in (*SMALL, LARGE)]
     lonely = point("small", 1, 0.5, 100, task="puzzles")
     everything = [*SMALL, LARGE, *other, lonely]
-    assert set(judge_points(everything, Claim(), times=50)) == {"sums", "words"}
-    found = judge_points(everything, Claim(task="words", kind="iso-accuracy"), times=50)
+    assert set(judge_points(everything, claim(), times=50)) == {"sums", "words"}
+    found = judge_points(everything, claim(task="words", kind="iso-accuracy"), times=50)
     assert set(found) == {"words"}
     assert known(found["words"].iso).ratio == iso_of(SMALL, LARGE, times=50).ratio
 
@@ -180,8 +174,8 @@ def test_of_equally_accurate_arms_the_cheapest_is_best():
         ),
         (lambda: aligned([LARGE, replace(LARGE, task="words")]), "different tasks"),
         (lambda: aligned([replace(LARGE, question_ids=("q0",) * QUESTIONS)]), "a question twice"),
-        (lambda: judge_points([*SMALL, LARGE], Claim(large="huge")), "there are sums: large, sums: small"),
-        (lambda: judge_points([*SMALL, LARGE], Claim(task="words")), "on 'words'"),
+        (lambda: judge_points([*SMALL, LARGE], claim(large="huge")), "there are sums: large, sums: small"),
+        (lambda: judge_points([*SMALL, LARGE], claim(task="words")), "on 'words'"),
         (lambda: best_arm(SMALL, ["q0"], ["q0", "q1"]), "1 of them in both"),
         (lambda: best_arm(SMALL, ["q0"], []), "0 to report on"),
         (lambda: of_points.coverage_of(LARGE, 0.05), "says nothing of its confidence"),

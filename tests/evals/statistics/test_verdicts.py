@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,10 +11,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.evals.statistics.known import known
 from thinkctl.errors import ConfigurationError
 from thinkctl.evals.axes import Axis
 from thinkctl.evals.statistics.curves import Curve
-from thinkctl.evals.statistics.verdicts import Verdict, judge_claim
+from thinkctl.evals.statistics.paired import holm
+from thinkctl.evals.statistics.verdicts import Judgement, Verdict, corrected, judge_claim
 
 QUESTIONS = 100
 
@@ -80,6 +83,49 @@ def test_a_claim_is_reached_exactly_where_its_bound_is_on_the_right_side(seed, b
     assert (lost.verdict is Verdict.REACHED) == (lost.points.low > -5)
     for found in (iso, gain, lost):
         assert found.needs is None or found.needs > QUESTIONS
+        assert (found.p_value < 0.05) == (found.verdict is not Verdict.INCONCLUSIVE)
+
+
+def verdict_of(p_value, verdict=Verdict.REACHED, questions=QUESTIONS):
+    return Judgement("iso-accuracy", verdict, "", questions, p_value=p_value)
+
+
+def test_of_several_verdicts_those_stand_that_holm_leaves():
+    p_values = [0.011, 0.02, 0.04, 0.3]
+    found = corrected([*map(verdict_of, p_values[:3]), verdict_of(p_values[3], Verdict.INCONCLUSIVE)])
+    assert [each.p_value for each in found] == list(holm(p_values))
+    assert [each.verdict for each in found] == ["reached", *["inconclusive"] * 3]
+    assert {each.tests for each in found} == {4}
+    assert found[0].needs is None
+    assert "(Holm): reached too (p = 0.011, corrected 0.044)." in found[0].words
+    assert "(Holm): inconclusive (p = 0.02, corrected 0.06; about " in found[1].words
+    assert "inconclusive too" in found[3].words
+
+
+def test_a_verdict_of_not_reached_stands_or_falls_like_any_other():
+    stands, falls = corrected([verdict_of(0.001, Verdict.NOT_REACHED), verdict_of(0.049)])
+    assert (stands.verdict, falls.verdict) == ("not reached", "reached")
+    falls, _ = corrected([verdict_of(0.04, Verdict.NOT_REACHED), verdict_of(0.9, Verdict.INCONCLUSIVE)])
+    assert falls.verdict == "inconclusive"
+
+
+def test_what_was_not_measured_is_a_test_that_cannot_tell():
+    untold, other = corrected([verdict_of(None, Verdict.INCONCLUSIVE), verdict_of(0.03)])
+    assert (untold.verdict, untold.p_value, untold.needs) == ("inconclusive", 1.0, None)
+    assert "not tested" in untold.words
+    assert (other.verdict, other.p_value) == ("inconclusive", 0.06)
+
+
+def test_beside_others_it_takes_more_questions():
+    alone, among = (corrected([verdict_of(0.2, Verdict.INCONCLUSIVE)] * tests)[0] for tests in (1, 8))
+    assert QUESTIONS < known(alone.needs) < known(among.needs)
+
+
+def test_operations_are_told_as_tflop_and_not_as_a_rate():
+    small, large = (
+        replace(arm([chance], [cost]), axis=Axis.TERAFLOPS) for chance, cost in ((0.9, 1), (0.5, 2))
+    )
+    assert "of its TFLOP" in judge_claim("iso-accuracy", small, large, times=50).words
 
 
 def test_never_reached_is_a_verdict_and_not_an_error():

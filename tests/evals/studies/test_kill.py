@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 from tests.evals.studies.test_running import summary, timeless
+from thinkctl.evals.studies.sessions import Lost, lost
 
 ROOT = Path(__file__).resolve().parents[3]
 KILLS = 20
@@ -37,3 +38,6 @@ def test_after_twenty_kills_the_records_and_the_summary_are_those_of_an_undistur
     for name in ("study.json", "study.toml", "grades.jsonl", "models.json"):
         assert (whole / name).read_bytes() == (killed / name).read_bytes()
     assert not list((killed / "runs").glob("*.jsonl"))
+    assert lost(whole) == Lost(0, 0, 0)
+    assert lost(killed).killed >= 1  # told beside the records, never in them
+    assert "run again from the beginning; at least" in lost(killed).in_words()

@@ -56,7 +56,7 @@ def timeless(folder: Path) -> dict[str, list[str]]:
 
 def _without_times(value):
     if isinstance(value, dict):
-        left_out = {"elapsed", "seconds", "started", "ended", "verifier_seconds"}
+        left_out = {"created", "elapsed", "seconds", "started", "ended", "verifier_seconds"}
         return {name: _without_times(item) for name, item in value.items() if name not in left_out}
     return [_without_times(item) for item in value] if isinstance(value, list) else value
 
@@ -169,6 +169,25 @@ def test_a_question_that_does_not_fit_the_model_is_an_error_and_the_others_go_on
         assert sum(point.abstained) == 1
     bad = next(run for run in results.runs("sums", "votes") if run.history.problem.id == "sum0")
     assert "does not fit" in bad.why
+
+
+def test_what_was_spent_before_a_later_request_did_not_fit_is_on_the_bill(tmp_path: Path) -> None:
+    def narrow(name: str, spec: ModelSpec):
+        card = open_engine(name, spec).card.model_copy(update={"context": 80})
+        return ScriptedEngine([Script("no " * 40 + r"So \boxed{4}")], card=card)
+
+    arm = {
+        "name": "corrects",
+        "model": "small",
+        "strategy": "self-correction(3)",
+        "verifier": "matches('never')",
+        "budgets": [3],
+    }
+    results = run_study(study_of(arms=[arm]), tmp_path, task_of=sums, open_engine=narrow)
+    runs = list(results.runs("sums", "corrects"))
+    assert all("does not fit" in run.why for run in runs)
+    assert all(run.receipt.generated_tokens > 0 for run in runs)
+    assert results.lost.tokens == 0
 
 
 @pytest.mark.parametrize(

@@ -57,9 +57,22 @@ def test_every_example_loads_plans_and_comes_back_from_toml(path: Path, tmp_path
         ("[[arms]]\nname = 'b'\nmodel = 'small'", r"arms\[1\]\.strategy: is missing"),
         ("[[arms]]\nname = 'b'\nmodel = 'big'\nstrategy = 'zero-shot'", r"arms\.1\.model is 'big', which"),
         ("[[arms]]\nname = 'votes'\nmodel = 'small'\nstrategy = 'zero-shot'", r"'votes' is there twice"),
-        ("[claim]\nsmall = 'votes'\nlarge = 'nobody'", r"claim\.large is 'nobody'"),
-        ("[claim]\nsmall = 'votes'\nlarge = 'votes'", r"with itself"),
-        ("[claim]\nsmall = 'votes'\nlarge = 'votes'\naxis = 'money'", r"claim\.axis: .*generated_tokens"),
+        ("[[claims]]\nsmall = 'votes'\nlarge = 'nobody'", r"claims\.0\.large is 'nobody'"),
+        ("[[claims]]\nsmall = 'votes'\nlarge = 'votes'", r"claims\.0 compares 'votes' with itself"),
+        (
+            "[[claims]]\nsmall = 'votes'\nlarge = 'votes'\naxis = 'money'",
+            r"claims\[0\]\.axis: .*generated_tokens",
+        ),
+        ("[[claims]]\nsmal = 'votes'", r"claims\[0\]\.smal: unknown key; known here: small, large"),
+        (
+            "[claim]\nsmall = 'votes'",
+            r"claim: unknown key; state each claim under \[\[claims\]\]; known here",
+        ),
+        (
+            "[[arms]]\nname = 'b'\nmodel = 'small'\nstrategy = 'zero-shot'\n"
+            + 2 * "[[claims]]\nsmall = 'votes'\nlarge = 'b'\n",
+            r"claims\.1 is there twice",
+        ),
         ("[[tasks]]\nname = 'sums'", r"'sums' is there twice"),
         ("[[tasks]]\nname = 'b'\nquestions = 0", r"tasks\[1\]\.questions: .*greater than 0"),
         ("[models.big]\nengine = 'qwen'", r"models\.big\.engine: "),
@@ -107,7 +120,7 @@ ARM = {"name": "a", "model": "small", "strategy": "self-consistency(4)"}
             {
                 "tasks": [{"name": "sums"}, {"name": "more"}],
                 "arms": [{**ARM, "tasks": ["sums"]}, {**ARM, "name": "b", "tasks": ["more"]}],
-                "claim": {"small": "a", "large": "b"},
+                "claims": [{"small": "a", "large": "b"}],
             },
             "no common task",
         ),
