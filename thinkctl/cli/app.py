@@ -158,16 +158,44 @@ def demo(
     samples: Annotated[
         int, typer.Option(min=1, max=64, metavar="N", help="At most so many samples each.")
     ] = 8,
+    puzzles: Annotated[
+        int, typer.Option(min=0, max=500, metavar="N", help="Puzzles of the live study; 0 leaves it out.")
+    ] = 40,
+    large: Annotated[
+        str | None,
+        typer.Option(
+            metavar="SPEC",
+            help="The model that answers the puzzles at once; none leaves it out.",
+            show_default="Qwen2.5-Coder-1.5B-Instruct",
+        ),
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FOLDER", help="Where figures and reports go.", show_default="results/demo_TIME"
+        ),
+    ] = None,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
     """Watch a small model think.
 
-    It answers a few school problems at once, and then with time to think; live, on this machine.
+    It answers a few school problems at once, and then with time to think. Then comes a study that was recorded before,
+    with its claims and verdicts; and a small live study, the small model thinking longer against a large one that
+    answers at once, with its figure and report.
     """
     from thinkctl.cli.demo import demo as run
 
-    run(model=model, problems=problems, samples=samples, as_json=as_json, quiet=quiet)
+    run(
+        model=model,
+        large=large,
+        problems=problems,
+        samples=samples,
+        puzzles=puzzles,
+        out=out,
+        as_json=as_json,
+        quiet=quiet,
+    )
 
 
 app.command()(duel)

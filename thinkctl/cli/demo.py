@@ -1,4 +1,4 @@
-"""``thinkctl demo``: a small model answers school problems at once, and then with time to think. All of it live."""
+"""``thinkctl demo``: a small model thinks, live; a study that was recorded; and a small study, live again."""
 
 from __future__ import annotations
 
@@ -6,10 +6,12 @@ import asyncio
 import json
 from collections.abc import Sequence
 from importlib.resources import files
+from pathlib import Path
 from typing import Final
 
 from thinkctl import registry
 from thinkctl.cli.demo_report import Contest, Outcome, Task, json_of_demo, print_contest, print_demo
+from thinkctl.cli.demo_study import LARGE, claimed_points, folder_for, live_study, recorded_study, show_study
 from thinkctl.cli.live import View
 from thinkctl.cli.opening import open_engine, running, spec_from, to_the_end
 from thinkctl.cli.output import print_json
@@ -28,16 +30,42 @@ _SECONDS: Final = 120
 _LONGEST_TITLE: Final = 70
 
 
-def demo(*, model: str | None, problems: int, samples: int, as_json: bool, quiet: bool) -> None:
+def demo(
+    *,
+    model: str | None,
+    large: str | None,
+    problems: int,
+    samples: int,
+    puzzles: int,
+    out: Path | None,
+    as_json: bool,
+    quiet: bool,
+) -> None:
     """Run the demo and print what came of it. Raises what the library raises."""
     tasks = tasks_of_demo()[:problems]
     budget = Budget(tokens=_TOKENS_PER_SAMPLE * samples, seconds=_SECONDS)
-    engine = open_engine(spec_from(model))
-    outcome = to_the_end(_run(engine, tasks, samples, budget, as_json=as_json, quiet=quiet))
-    if as_json:
-        print_json(json_of_demo(outcome))
-    else:
+    small = spec_from(model)
+    outcome = to_the_end(
+        _run(open_engine(small), tasks, samples, budget, as_json=as_json, quiet=quiet),
+    )
+    if not as_json:
         print_demo(outcome)
+    folder, told = folder_for(out), json_of_demo(outcome)
+    recorded = recorded_study()
+    told["recorded"] = show_study(
+        "Recorded before",
+        recorded,
+        claimed_points(recorded),
+        folder / "recorded",
+        as_json=as_json,
+        quiet=quiet,
+    )
+    if puzzles:
+        other = None if large == "none" else spec_from(large or LARGE)
+        live = live_study(small, other, questions=puzzles, folder=folder / "live", quiet=quiet)
+        told["live"] = show_study("Live", live, live.points, folder / "live", as_json=as_json, quiet=quiet)
+    if as_json:
+        print_json(told)
 
 
 def tasks_of_demo() -> tuple[Task, ...]:
