@@ -7,7 +7,7 @@ import re
 from typing import Any, Literal
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel, Field
 
@@ -70,7 +70,6 @@ ENDS = {"model": "", "list": "", "union": "\n"}
 
 
 @pytest.mark.parametrize("name", TYPES)
-@settings(max_examples=60)
 @given(data=st.data())
 def test_every_beginning_of_a_valid_answer_is_completed_to_a_valid_one(
     name: str, data: st.DataObject
@@ -89,7 +88,6 @@ def test_every_beginning_of_a_valid_answer_is_completed_to_a_valid_one(
 
 
 @pytest.mark.parametrize("name", TYPES)
-@settings(max_examples=60)
 @given(data=st.data())
 def test_a_valid_answer_is_found_and_ends_just_there(name: str, data: st.DataObject) -> None:
     found = typed(TYPES[name])

@@ -65,3 +65,9 @@ def test_the_tasks_come_with_their_data_and_need_no_extra(name: str) -> None:
     from thinkctl.evals.tasks import task
 
     assert len(task(name).problems) > 50
+
+
+def test_a_recorded_study_is_in_the_wheel() -> None:
+    (points,) = (SITE / "thinkctl" / "evals" / "results").glob("*/points.jsonl")
+    assert (points.parent / "study.json").is_file()
+    assert list((points.parent / "runs").glob("*.jsonl.gz"))

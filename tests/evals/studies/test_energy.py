@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,12 @@ import pytest
 from tests.evals.studies.conftest import study_of
 from thinkctl.evals.axes import Axis
 from thinkctl.evals.studies.energy import EnergyMeter
+
+
+@pytest.fixture(autouse=True)
+def without_nvidia(monkeypatch: pytest.MonkeyPatch) -> None:
+    """These are about the processor's counters, also on a machine that has others."""
+    monkeypatch.setitem(sys.modules, "pynvml", None)
 
 
 def package(folder: Path, number: int, microjoules: int, wraps: int = 1_000_000_000) -> None:
