@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Literal, TypeAlias, final
+from typing import Final, Literal, TypeAlias, final
 
 from scipy.special import ndtri, stdtrit
 
@@ -25,6 +25,9 @@ from thinkctl.evals.statistics.paired import (
 )
 
 __all__ = ["Corrected", "Judgement", "Kind", "Verdict", "corrected", "judge_claim"]
+
+_HARDLY: Final = 0.05
+"""The accuracy below which to be as accurate is no feat."""
 
 Kind: TypeAlias = Literal["iso-accuracy", "iso-compute", "non-inferior"]
 _MOST = 1_000_000
@@ -142,7 +145,7 @@ def _by_accuracy(arm: Curve, baseline: Curve, iso: IsoAccuracy) -> Judgement:
         verdict = Verdict.NOT_REACHED
     if iso.reached:
         never = f"; it never is in {resamples(1 - iso.reached_share)}" if iso.reached_share < 1 else ""
-        said = f"to be as accurate as {large}, {small} takes {iso.amount} of its {cost}{never}"
+        said = f"to be as accurate as {large}, {small} takes {iso.amount} of its {cost}{never}{_how_little(baseline)}"
     elif verdict is Verdict.NOT_REACHED:
         said = f"{small} did not come to the accuracy of {large} at any budget: {iso.words}"
     else:
@@ -151,6 +154,14 @@ def _by_accuracy(arm: Curve, baseline: Curve, iso: IsoAccuracy) -> Judgement:
     words = _words(verdict, said, needs, iso.questions)
     p_value = iso.resampled.p_value(float((iso.resampled.values >= 0).mean()))
     return Judgement("iso-accuracy", verdict, words, iso.questions, needs, p_value, iso=iso)
+
+
+def _how_little(baseline: Curve) -> str:
+    """Say so where a baseline is hardly ever right: then to be as accurate is no feat, whatever it costs."""
+    accuracy = float(baseline.accuracy[0])
+    if accuracy >= _HARDLY:
+        return ""
+    return f"; but that is only {100 * accuracy:.1f} % right, so there was little to reach: look at the difference"
 
 
 def _by_compute(arm: Curve, baseline: Curve, gain: Gain) -> Judgement:
@@ -226,7 +237,7 @@ def _words(verdict: Verdict, said: str, needs: int | None, questions: int) -> st
         return f"{text} ({on}, which tells nothing of others)."
     if needs is None:
         return f"{text} ({on}; more would hardly tell, for nothing tells the arms apart)."
-    return f"{text} ({on}; about {needs} would tell, if this is the true value)."
+    return f"{text} ({on}; about {needs:,} would tell, if this is the true value)."
 
 
 def _cost(curve: Curve) -> str:

@@ -90,6 +90,13 @@ def verdict_of(p_value, verdict=Verdict.REACHED, questions=QUESTIONS):
     return Judgement("iso-accuracy", verdict, "", questions, p_value=p_value)
 
 
+@pytest.mark.parametrize(("base", "little"), [(0.0, True), (0.02, True), (0.2, False)])
+def test_to_reach_an_arm_that_is_hardly_ever_right_is_called_no_feat(base, little):
+    found = judged("iso-accuracy", [0.3, 0.4, 0.5, 0.6], base)
+    assert found.verdict is Verdict.REACHED
+    assert ("so there was little to reach: look at the difference" in found.words) is little
+
+
 def test_of_several_verdicts_those_stand_that_holm_leaves():
     p_values = [0.011, 0.02, 0.04, 0.3]
     found = corrected([*map(verdict_of, p_values[:3]), verdict_of(p_values[3], Verdict.INCONCLUSIVE)])
