@@ -86,6 +86,7 @@ def test_json_is_one_object_with_exactly_these_keys(call, record):
         "strategy",
         "policy",
         "selector",
+        "verifier",
         "prices",
         "shadows",
     ]
