@@ -22,7 +22,7 @@ CHECKSUMS = {
     "arithmetic": "fe3979e3495e",
     "calendar": "308c00a9ae38",
     "clock": "a8d805f9392c",
-    "countdown": "88102df27d22",
+    "countdown": "61756255c65c",
     "lists": "4eb19d07a690",
     "logic": "59b57fe9336b",
     "strings": "18620f780809",
