@@ -46,7 +46,7 @@ WITHIN: dict[str, StoppingPolicy] = {
     "answer-confidence": AnswerConfidence(0.3, every=16, max_tokens=6, guard=None),
     "entropy-after-thinking": EntropyAfterThinking(delta=0.5, alpha=1.0, every=16, top=10, guard=None),
     "answer-stable": AnswerStable(k=2, every=16, max_tokens=6, guard=None),
-    "low-confidence": LowConfidence(eta=5, window=8, warm_up=2, top=5, guard=None),
+    "low-confidence": LowConfidence(eta=5, window=8, warm_up=4, top=5, guard=None),
 }
 VOTING = [f"Tom has {n} boxes with {n % 7 + 2} pens each. How many pens is that?" for n in range(3, 7)]
 
