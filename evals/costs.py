@@ -5,7 +5,8 @@ head, each number of a head and each position that the token looks at (2 for the
 
     FLOP(token at position t) = 2 N_active + 4 layers heads head_size t
 
-summed over generated tokens and over prompt tokens that had to be computed (not those of a prefix cache). Source:
+summed over generated tokens and over prompt tokens that had to be computed: not those that the run itself had put
+into a prefix cache, but those that an earlier run had put there (``cold``). Source:
 Kaplan et al. 2020 (arXiv:2001.08361), section 2.1 and table 1, where heads x head_size = d_attn; the 4 instead of their
 2 counts a multiplication and an addition for scores and for sums, as Hoffmann et al. 2022 (arXiv:2203.15556), appendix
 F. Embeddings are counted among the parameters, as the unembedding is computed for every token. Of mixtures of experts
@@ -20,13 +21,16 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
+from decimal import Decimal
 from typing import Final
 
 from thinkctl.evals.axes import Axis
-from thinkctl.types import ModelCard, Run, Sample, Usage
+from thinkctl.evals.cold import cold
+from thinkctl.pricing import price
+from thinkctl.types import ModelCard, Prices, Run, Sample, Usage
 from thinkctl.types.usage import Role
 
-__all__ = ["VALUE_BYTES", "costs_of", "kv_bytes_per_token", "operations", "peak_kv_bytes"]
+__all__ = ["VALUE_BYTES", "costs_of", "kv_bytes_per_token", "operations", "peak_kv_bytes", "prices_in"]
 
 VALUE_BYTES: Final = 2
 """Bytes of a number in the cache: half precision."""
@@ -41,17 +45,18 @@ def costs_of(
 ) -> Mapping[Axis, float]:
     """Return what a run spent on every axis; NaN where it is not known.
 
+    Operations and dollars are those of a run that finds the prefix cache empty (``cold``): dollars may be more than
+    the receipt's, where a price for cached tokens was paid for what another run had computed.
     ``cards`` are by the name that the receipt's lines have. ``joules`` are those that were measured for it.
     ``value_bytes`` are the bytes of a number in each model's cache (2 where not given).
     """
     usage = run.receipt.usage
-    dollars = run.receipt.dollars
     return {
         Axis.GENERATED_TOKENS: float(usage.generated_tokens),
         Axis.ALL_TOKENS: float(usage.generated_tokens + usage.prompt_tokens),
         Axis.REQUESTS: float(usage.requests),
         Axis.SECONDS: run.receipt.seconds,
-        Axis.DOLLARS: math.nan if dollars is None else float(dollars),
+        Axis.DOLLARS: _dollars(run),
         Axis.TERAFLOPS: _teraflops(run, cards),
         Axis.JOULES: math.nan if joules is None else joules,
         Axis.KV_BYTES: peak_kv_bytes(run.samples, cards, value_bytes),
@@ -88,11 +93,28 @@ def _attention(usage: Usage, card: ModelCard) -> float:
     return 4.0 * shape.layers * shape.heads * shape.head_size * positions * usage.requests
 
 
+def prices_in(run: Run, model: str) -> Prices | None:
+    """Return what a model's tokens cost in a run; ``None`` where nobody said."""
+    return next((each.prices for each in run.prices if each.model == model), None)
+
+
+def _dollars(run: Run) -> float:
+    """Return the bill, with what it would have been more had the cache been empty."""
+    if run.receipt.dollars is None:
+        return math.nan
+    more = Decimal(0)
+    for sample, used in zip(run.samples, cold(run.samples), strict=True):
+        prices = prices_in(run, sample.model)
+        if prices is not None and used != sample.usage:
+            more += (price(used, prices) or 0) - (price(sample.usage, prices) or 0)
+    return float(run.receipt.dollars + more)
+
+
 def _teraflops(run: Run, cards: Mapping[str, ModelCard]) -> float:
     """Add up the samples, each at its own positions, and what the bill has besides: probes elsewhere, verifiers."""
     total, told = 0.0, defaultdict[str, Usage](Usage)
-    for sample in run.samples:
-        total += operations(sample.usage, cards.get(sample.model))
+    for sample, used in zip(run.samples, cold(run.samples), strict=True):
+        total += operations(used, cards.get(sample.model))
         told[sample.model] += sample.usage
     billed = defaultdict[str, Usage](Usage)
     for line in run.receipt.lines:

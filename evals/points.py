@@ -42,7 +42,8 @@ class Point:
     """An arm at one budget on one task.
 
     Arrays have one value a question, in the order of ``question_ids``. ``right`` is in [0, 1]: the mean over repeats,
-    or over the orders in which a pool was replayed. ``abstained`` is the share without an answer; what is neither
+    or over the orders in which a pool was replayed. ``samples`` is how many were taken, ``None`` where nobody counted;
+    a sample may need several requests, such as one to conclude. ``abstained`` is the share without an answer; what is neither
     right nor abstained is wrong. ``oracle`` is the share in which any sample was right, ``None`` where nobody graded
     samples. ``costs`` are means over the same repeats; an axis that was not measured is missing. ``confidence`` is
     what the run said of its answer, NaN where it said nothing.
@@ -64,6 +65,7 @@ class Point:
     costs: Mapping[Axis, Floats]
     oracle: Floats | None = None
     confidence: Floats | None = None
+    samples: Floats | None = None
     health: Health = field(default_factory=Health)
 
     def __post_init__(self) -> None:
@@ -82,6 +84,8 @@ class Point:
             yield "oracle", self.oracle
         if self.confidence is not None:
             yield "confidence", self.confidence
+        if self.samples is not None:
+            yield "samples", self.samples
 
 
 def write_points(path: Path, points: Iterable[Point]) -> None:
@@ -102,6 +106,7 @@ def write_points(path: Path, points: Iterable[Point]) -> None:
                 "costs": {str(axis): _listed(values) for axis, values in sorted(point.costs.items())},
                 "oracle": None if point.oracle is None else _listed(point.oracle),
                 "confidence": None if point.confidence is None else _listed(point.confidence),
+                "samples": None if point.samples is None else _listed(point.samples),
                 "health": {name: getattr(point.health, name) for name in Health.__dataclass_fields__},
             }
             file.write(json.dumps(row, allow_nan=False) + "\n")
@@ -135,6 +140,7 @@ def _point(row: Mapping[str, Any]) -> Point:
         {Axis(name): _array(values) for name, values in row["costs"].items()},
         None if row["oracle"] is None else _array(row["oracle"]),
         None if row["confidence"] is None else _array(row["confidence"]),
+        None if row.get("samples") is None else _array(row["samples"]),
         Health(**row["health"]),
     )
 

@@ -14,6 +14,7 @@ from thinkctl.evals.figures.hero_rows import has_cost
 from thinkctl.evals.figures.rows import finish_rows, row_figure, words_beside
 from thinkctl.evals.figures.style import COLOURS, INK, PAPER, STYLE, number, shortened
 from thinkctl.evals.points import Point
+from thinkctl.evals.table import Floats
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -23,11 +24,10 @@ __all__ = ["ComplianceRow", "compliance_rows", "draw_compliance"]
 _USED_BY: Final = {
     "tokens": Axis.GENERATED_TOKENS,
     "requests": Axis.REQUESTS,
-    "samples": Axis.REQUESTS,
     "seconds": Axis.SECONDS,
     "dollars": Axis.DOLLARS,
 }
-"""What a limit limits. ``thinking_tokens`` are of each sample and are not compared."""
+"""What a limit limits, besides samples. ``thinking_tokens`` are of each sample and are not compared."""
 _JUST: Final = 1e-9
 
 
@@ -49,16 +49,20 @@ class ComplianceRow:
 
 
 def compliance_rows(points: Sequence[Point]) -> tuple[ComplianceRow, ...]:
-    """Return a row for each point whose limit has an axis on which its use was measured."""
+    """Return a row for each point of whose limit it is known how much was used."""
     return tuple(
-        _row(point, axis)
-        for point in points
-        if (axis := _USED_BY.get(point.limit)) is not None and has_cost(point, axis) and point.budget > 0
+        _row(point, used) for point in points if point.budget > 0 and (used := _used(point)) is not None
     )
 
 
-def _row(point: Point, axis: Axis) -> ComplianceRow:
-    used = point.costs[axis]
+def _used(point: Point) -> Floats | None:
+    if point.limit == "samples":
+        return point.samples
+    axis = _USED_BY.get(point.limit)
+    return point.costs[axis] if axis is not None and has_cost(point, axis) else None
+
+
+def _row(point: Point, used: Floats) -> ComplianceRow:
     return ComplianceRow(
         point.task,
         point.arm,

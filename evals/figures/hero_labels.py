@@ -112,6 +112,7 @@ def _write(axes: Axes, words: str, box: Box, colour: str) -> None:
 def draw_ceilings(axes: Axes, lines: Sequence[Line], taken: list[Box], canvas: FigureCanvasAgg) -> None:
     """Draw the ceiling of each pool as a dotted line; arms of one pool share it, and one says what it is."""
     seen: set[tuple[tuple[float, float], ...]] = set()
+    paths = [_around(place, 1.0) for line in lines for place in along(pixels_of(axes, line))]
     width, height = size_of(_CEILING, _LABEL_SIZE, canvas)
     for line in sorted(lines, key=lambda each: -max(_above(row) for row in each.rows)):
         places = tuple((row.cost, 100 * row.oracle) for row in line.rows if row.oracle is not None)
@@ -121,9 +122,17 @@ def draw_ceilings(axes: Axes, lines: Sequence[Line], taken: list[Box], canvas: F
         right, high = axes.transData.transform(places[-1])
         tried = [
             Box(right - width + x, high + y, right + x, high + y + height)
-            for x, y in ((-3, 5), (-14, 8), (-14, -20), (-40, 10), (width + 5, -height / 2))
+            for x, y in (
+                (-3, 5),
+                (-14, 8),
+                (-14, -20),
+                (-40, 10),
+                (-90, 6),
+                (-60, 14),
+                (width + 5, -height / 2),
+            )
         ]
-        found = None if seen else first_free(tried, taken, inside_of(axes))
+        found = None if seen else first_free(tried, [*taken, *paths], inside_of(axes))
         seen.add(places)
         if found is not None:
             taken.append(found)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Final, final
+from typing import Any, Final, TypeVar, final
 
 from thinkctl.errors import ConfigurationError
 from thinkctl.evals.axes import Axis
@@ -16,8 +16,9 @@ from thinkctl.evals.report.source import Claimed
 from thinkctl.evals.statistics.of_points import aligned, curve_of
 from thinkctl.evals.statistics.verdicts import Corrected, Judgement, Verdict, corrected, judge_claim
 
-__all__ = ["Judged", "claim_in_words", "claimed_arms", "compared_with", "judge"]
+__all__ = ["Judged", "claim_in_words", "claimed_arms", "claimed_axes", "compared_with", "judge"]
 
+T = TypeVar("T")
 _KINDS: Final = {
     "iso-accuracy": "{small} reaches {large} for {less} {axis}",
     "iso-compute": "{small} is right more often than {large} for as {much} {axis}",
@@ -167,10 +168,19 @@ def claimed_arms(points: Sequence[Point], claims: Sequence[Claimed]) -> Mapping[
     return {task: arm for task, arm in arms.items() if arm is not None}
 
 
-def _first_about(claims: Sequence[Claimed], task: str, arm: Callable[[Claimed], str]) -> str | None:
-    """Return an arm of the first claim about a task; one that names it goes before one of every task."""
+def claimed_axes(points: Sequence[Point], claims: Sequence[Claimed]) -> Mapping[str, Axis]:
+    """Return by task the kind of compute that the first claim about it is in, where there is one."""
+    axes = {
+        task: _first_about(claims, task, lambda claim: claim.axis)
+        for task in dict.fromkeys(point.task for point in points)
+    }
+    return {task: axis for task, axis in axes.items() if axis is not None}
+
+
+def _first_about(claims: Sequence[Claimed], task: str, part: Callable[[Claimed], T]) -> T | None:
+    """Return a part of the first claim about a task; one that names it goes before one of every task."""
     about = [claim for named in (task, None) for claim in claims if claim.task == named]
-    return arm(about[0]) if about else None
+    return part(about[0]) if about else None
 
 
 def _only_single(points: Sequence[Point]) -> str | None:

@@ -49,6 +49,7 @@ def render(
     verdicts: Sequence[Judged],
     points: Sequence[Point],
     baselines: Mapping[str, str],
+    axes_first: Mapping[str, Axis],
     against: Sequence[PairedRow],
     pictures: Pictures,
     warnings: Sequence[Warned],
@@ -78,7 +79,7 @@ def render(
         subtitle=subtitle,
         several=several,
         verdicts=[_verdict(each) for each in verdicts],
-        tasks=[_task(part, place) for place, part in enumerate(pictures.tasks)],
+        tasks=[_task(part, place, axes_first.get(part.task)) for place, part in enumerate(pictures.tasks)],
         insights=[{"svg": Markup(panel.svg), "caption": panel.caption} for panel in pictures.insights],
         axis_names=[LABELS[axis] for axis in axes],
         rows=[_row(point, axes, baselines, names) for point in points],
@@ -130,7 +131,10 @@ def _verdict(judged: Judged) -> dict[str, Any]:
     }
 
 
-def _task(part: TaskPictures, place: int) -> dict[str, Any]:
+def _task(part: TaskPictures, place: int, axis: Axis | None) -> dict[str, Any]:
+    """Return a task's panels, of which the one of this axis is shown first."""
+    keys = [panel.key for panel in part.panels]
+    first = keys.index(str(axis)) if axis is not None and str(axis) in keys else 0
     return {
         "id": f"task{place}",
         "name": part.task,
@@ -140,7 +144,7 @@ def _task(part: TaskPictures, place: int) -> dict[str, Any]:
                 "label": panel.label,
                 "svg": Markup(panel.svg),
                 "caption": panel.caption,
-                "checked": not number,
+                "checked": number == first,
             }
             for number, panel in enumerate(part.panels)
         ],

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from thinkctl.errors import ConfigurationError
 from thinkctl.evals.report.checks import checks_of
-from thinkctl.evals.report.claims import Judged, claimed_arms, compared_with, judge
+from thinkctl.evals.report.claims import Judged, claimed_arms, claimed_axes, compared_with, judge
 from thinkctl.evals.report.explorer import MOST_BYTES, explorer_of
 from thinkctl.evals.report.health import cut_off, health_rows, warnings_of
 from thinkctl.evals.report.page import render
@@ -51,6 +51,7 @@ def write_report(results: Results, path: Path, *, most_bytes: int = MOST_BYTES) 
         verdicts=verdicts_of(results),
         points=points,
         baselines=baselines,
+        axes_first=claimed_axes(points, claims),
         against=against_baselines(points, baselines),
         pictures=draw_all(results, points, baselines, arms, path.parent / _FIGURES, _chances(identity)),
         warnings=[*warnings_of(points, results.study, _tasks_of(identity)), *cut_off(results)],

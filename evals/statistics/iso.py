@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from typing import final
+from typing import Final, final
 
 import numpy as np
 
@@ -29,6 +29,8 @@ from thinkctl.evals.statistics.curves import (
 from thinkctl.evals.table import Floats
 
 __all__ = ["Gain", "IsoAccuracy", "iso_accuracy", "iso_compute", "resamples", "signed"]
+
+_RARE: Final = 0.001
 
 
 @final
@@ -178,9 +180,11 @@ def _columns(arm: Curve, baseline: Curve) -> tuple[Floats, int]:
 
 def resamples(part: float) -> str:
     """Return ``83 % of resamples`` for 0.83."""
-    return (
-        "all resamples" if part == 1 else f"{100 * part:.{0 if 0.01 <= part <= 0.99 else 1}f} % of resamples"
-    )
+    if part == 1:
+        return "all resamples"
+    if 0 < part < _RARE:
+        return f"less than {100 * _RARE:g} % of resamples"
+    return f"{100 * part:.{0 if 0.01 <= part <= 0.99 else 1}f} % of resamples"
 
 
 def _short(value: float) -> str:

@@ -96,6 +96,7 @@ def only(point: Point, question_ids: Sequence[str]) -> Point:
         costs={axis: values[rows] for axis, values in point.costs.items()},
         oracle=None if point.oracle is None else point.oracle[rows],
         confidence=None if point.confidence is None else point.confidence[rows],
+        samples=None if point.samples is None else point.samples[rows],
     )
 
 

@@ -20,6 +20,7 @@ from functools import lru_cache
 from typing import Any, Final, final
 
 from thinkctl.errors import ConfigurationError, ContextExceeded
+from thinkctl.testing.tracks import PrefixCache
 from thinkctl.types import (
     Capabilities,
     Delta,
@@ -93,7 +94,8 @@ class Rehearsal:
     """An engine whose answers are made up, and follow from the prompt and the seed alone.
 
     ``right`` is how often (0 to 1) an answer is right where it knows how. ``tokens`` is about how long each sample
-    thinks, ``seconds_per_token`` how long that takes. ``parameters`` go on its card.
+    thinks, ``seconds_per_token`` how long that takes. ``parameters`` go on its card. ``block`` is the size in tokens of
+    a block of its prefix cache, which keeps all it is given; 0 is no cache.
     """
 
     def __init__(
@@ -105,19 +107,20 @@ class Rehearsal:
         seconds_per_token: float = 0.0,
         parameters: int = 1_000_000,
         streams: int = 64,
+        block: int = 0,
     ) -> None:
         if not 0 <= right <= 1:
             raise ConfigurationError(f"right={right!r} is no share; give a number from 0 to 1")
-        if tokens < 1 or parameters < 1 or streams < 1 or seconds_per_token < 0:
+        if tokens < 1 or parameters < 1 or streams < 1 or seconds_per_token < 0 or block < 0:
             raise ConfigurationError(
-                "tokens, parameters and streams of a scripted model are at least 1, seconds 0"
+                "tokens, parameters and streams of a scripted model are at least 1, seconds and block 0"
             )
         self._card = ModelCard(
             name=name, parameters=parameters, active_parameters=parameters, dimensions=_SHAPE, context=32_768
         )
         self._right, self._tokens, self.pace, self._streams = right, tokens, seconds_per_token, streams
-        self._tokenizer = _Tokens()
-        self.prompted, self.generated, self.running = 0, 0, 0
+        self._tokenizer, self._block, self._cache = _Tokens(), block, PrefixCache(block)
+        self.prompted, self.cached, self.generated, self.running = 0, 0, 0, 0
 
     @property
     def card(self) -> ModelCard:
@@ -125,7 +128,7 @@ class Rehearsal:
 
     @property
     def caps(self) -> Capabilities:
-        return Capabilities(logprobs=0, seeds=True, streams=self._streams)
+        return Capabilities(logprobs=0, seeds=True, streams=self._streams, block=self._block)
 
     @property
     def tokenizer(self) -> _Tokens:
@@ -147,10 +150,17 @@ class Rehearsal:
         return dict.fromkeys(token_ids, -math.log(max(1, len(set(token_ids)))))
 
     async def counters(self) -> EngineCounters:
-        return EngineCounters(self.prompted, 0, self.generated, self.running)
+        return EngineCounters(self.prompted, self.cached, self.generated, self.running)
 
     async def aclose(self) -> None:
         """Do nothing: it holds nothing."""
+
+    def reads(self, prompt: tuple[int, ...]) -> int:
+        """Count a prompt and return how many of its tokens were cached."""
+        cached = self._cache.add(prompt)
+        self.prompted += len(prompt) - cached
+        self.cached += cached
+        return cached
 
     def says(self, prompt: tuple[int, ...], spec: GenerationSpec) -> tuple[int, ...]:
         """Return the ids that follow a prompt: what it would say, or where that was left, how it concludes.
@@ -192,7 +202,7 @@ class _Speech:
     def __init__(self, engine: Rehearsal, prompt: tuple[int, ...], spec: GenerationSpec) -> None:
         self._engine, self._prompt, self._spec = engine, prompt, spec
         self._said: tuple[int, ...] | None = None
-        self._at = 0
+        self._at, self._cached = 0, 0
         self._closed = False
 
     def __aiter__(self) -> AsyncIterator[Delta]:
@@ -203,7 +213,7 @@ class _Speech:
             raise StopAsyncIteration
         if self._said is None:
             self._said = self._engine.says(self._prompt, self._spec)[: self._spec.max_tokens]
-            self._engine.prompted += len(self._prompt)
+            self._cached = self._engine.reads(self._prompt)
             self._engine.running += 1
         ids = self._next(self._said)
         await asyncio.sleep(self._engine.pace * len(ids))
@@ -226,7 +236,7 @@ class _Speech:
 
     async def close(self) -> StreamUsage:
         self._end()
-        return StreamUsage() if self._said is None else StreamUsage(len(self._prompt), 0, self._at)
+        return StreamUsage() if self._said is None else StreamUsage(len(self._prompt), self._cached, self._at)
 
     async def force(self, token_ids: Sequence[int]) -> bool:
         return False

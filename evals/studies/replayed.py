@@ -11,7 +11,8 @@ from typing import Final, final
 import numpy as np
 
 from thinkctl.evals.axes import Axis
-from thinkctl.evals.costs import VALUE_BYTES, kv_bytes_per_token, operations
+from thinkctl.evals.cold import cold, following
+from thinkctl.evals.costs import VALUE_BYTES, kv_bytes_per_token, operations, prices_in
 from thinkctl.evals.loading import table_of_runs
 from thinkctl.evals.outcomes import Case, outcomes_of
 from thinkctl.evals.studies.arms import Arm, Rung
@@ -44,6 +45,7 @@ class Replayed:
     oracle: Floats
     costs: Mapping[Axis, Floats]
     confidence: Floats
+    samples: Floats
     seen: tuple[Hindsight, ...]
 
 
@@ -106,26 +108,35 @@ class Pool:
 
     @cached_property
     def added(self) -> Mapping[Axis, Floats]:
-        """What each sample (second axis) of each row costs, with its part of what the verifier used."""
+        """What each sample (second axis) of each row adds, with its part of what the verifier used.
+
+        It finds in the cache what the samples' prompts have in common: that is paid once (``once``).
+        """
         found = {axis: np.zeros(self.table.keys.shape, dtype=np.float64) for axis in _ADDED}
         for row, run in enumerate(self.runs):
             samples = _finished(run)
             for axis, value in self._share_of_verifier(run, max(1, len(samples))).items():
                 found[axis][row, : len(samples)] += value
-            for place, sample in enumerate(samples):
-                for axis, value in self._cost(run, sample).items():
+            for place, (sample, used) in enumerate(zip(samples, following(samples), strict=True)):
+                for axis, value in self._cost(run, sample, used).items():
                     found[axis][row, place] += value
         return found
 
     @cached_property
-    def prompt_bytes(self) -> Floats:
-        """What the prompt of each row holds of the cache; its samples share it."""
-        return np.array(
-            [
-                self._bytes(run.samples[0]) * len(run.samples[0].prompt_ids) if run.samples else 0.0
-                for run in self.runs
-            ]
-        )
+    def once(self) -> Mapping[Axis, Floats]:
+        """What each row costs besides, whichever samples are taken: the prompt that they share, computed and held."""
+        found = {axis: np.zeros(len(self.runs), dtype=np.float64) for axis in _ADDED}
+        for row, run in enumerate(self.runs):
+            samples = _finished(run)
+            if not samples:
+                continue
+            found[Axis.KV_BYTES][row] = self._bytes(samples[0]) * len(samples[0].prompt_ids)
+            for sample, alone, after in zip(samples, cold(samples), following(samples), strict=True):
+                if alone != after:
+                    before, then = self._cost(run, sample, alone), self._cost(run, sample, after)
+                    for axis in (Axis.DOLLARS, Axis.TERAFLOPS):
+                        found[axis][row] += before[axis] - then[axis]
+        return found
 
     def at(self, arm: Arm, rung: Rung, orders: int) -> Replayed:
         """Replay the pool at a budget, in the recorded order and in so many shuffled ones.
@@ -148,6 +159,7 @@ class Pool:
             oracle=sums["oracle"],
             costs={axis: sums[axis] for axis in _ADDED if not np.isnan(sums[axis]).all()},
             confidence=np.array([_share_of_votes(each) for each in seen]),
+            samples=sums["samples"],
             seen=seen,
         )
 
@@ -159,7 +171,7 @@ class Pool:
         order = next(self.table.orders(permutations, seed=seed))
         taken = found.samples.astype(np.int64)
         known = found.right if found.right is not None else np.full(len(self.runs), np.nan)
-        result = {"right": known, "abstained": found.unanswered}
+        result = {"right": known, "abstained": found.unanswered, "samples": found.samples}
         if self.declining is not None:
             (declined,) = outcomes_of(self.declining, [case], permutations=permutations, seed=seed)
             if declined.right is not None:
@@ -167,7 +179,7 @@ class Pool:
         result["oracle"] = (_sums(self.hits.astype(np.float64), order, taken) > 0).astype(np.float64)
         for axis, values in self.added.items():
             result[axis] = _sums(values, order, taken)
-        result[Axis.KV_BYTES] = result[Axis.KV_BYTES] + self.prompt_bytes * (taken > 0)
+            result[axis] += self.once[axis] * (taken > 0)
         return result
 
     @staticmethod
@@ -175,11 +187,10 @@ class Pool:
         samples = _finished(run)[: rung.samples]
         return hindsight(arm.policy, replace(run.history, samples=samples), arm.selector, budget=budget)
 
-    def _cost(self, run: Run, sample: Sample) -> dict[Axis, float]:
-        usage = sample.usage
+    def _cost(self, run: Run, sample: Sample, usage: Usage) -> dict[Axis, float]:
         return {
             **self._tokens(usage),
-            Axis.DOLLARS: _dollars(usage, _prices(run, sample.model)),
+            Axis.DOLLARS: _dollars(usage, prices_in(run, sample.model)),
             Axis.TERAFLOPS: operations(usage, self._cards.get(sample.model)) / 1e12,
             Axis.KV_BYTES: self._bytes(sample) * len(sample.token_ids),
         }
@@ -210,10 +221,6 @@ class Pool:
 
 def _finished(run: Run) -> tuple[Sample, ...]:
     return tuple(sample for sample in run.samples if sample.finished)
-
-
-def _prices(run: Run, model: str) -> Prices | None:
-    return next((each.prices for each in run.prices if each.model == model), None)
 
 
 def _dollars(usage: Usage, prices: Prices | None) -> float:

@@ -99,6 +99,7 @@ def _replayed(planned: PlannedPoint, pool: Pool) -> Point:
         costs={axis: _means(values, repeats) for axis, values in found.costs.items()},
         oracle=_means(found.oracle, repeats),
         confidence=_means(found.confidence, repeats),
+        samples=_means(found.samples, repeats),
         health=_health([sample for seen in found.seen for sample in seen.history.samples], pool.runs),
     )
 
@@ -138,6 +139,7 @@ def _measured(
         confidence=_means(
             np.array([math.nan if run.confidence is None else run.confidence for run in runs]), repeats
         ),
+        samples=_means(np.array([len(run.samples) for run in runs], float), repeats),
         health=_health([sample for run in runs for sample in run.samples], runs),
     )
 

@@ -82,6 +82,7 @@ def point(
         {axis: tokens * per[axis] for axis in sorted(measured)},
         None if oracle is None else np.maximum(right, (order < round(oracle * questions)).astype(float)),
         None,
+        np.full(questions, float(budget)) if limit == "samples" else None,
         health or Health(samples=int(questions * max(1, budget)), truncated=3, unparsed=2),
     )
 

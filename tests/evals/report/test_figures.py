@@ -264,6 +264,14 @@ def test_compliance_is_of_what_the_limit_limits(made):
     assert row.over == (used > 1000).mean() > 0
 
 
+def test_a_limit_on_samples_counts_samples_and_not_the_requests_that_conclude_them(made):
+    point = made.point("a", 4, 0.5, 800, questions=50)
+    concluded = replace(point, costs={**point.costs, Axis.REQUESTS: np.full(50, 6.0)})
+    (row,) = compliance_rows([concluded])
+    assert (row.asked, row.used, row.most, row.over) == (4, 4, 4, 0)
+    assert compliance_rows([replace(concluded, samples=None)]) == ()
+
+
 def test_latency_is_of_measured_points_only(made):
     rows = latency_rows(made.usual(axes=tuple(Axis)))
     assert [row.arm for row in rows] == [made.LARGE]

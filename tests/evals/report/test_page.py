@@ -119,6 +119,13 @@ def test_every_axis_has_its_figure_and_the_first_one_is_shown(page):
     assert [bool(checked) for _, checked in switches] == [True] + [False] * 7
 
 
+def test_a_task_is_shown_first_on_the_axis_of_its_claim(made, tmp_path):
+    study = made.Study(claims=(made.claim(axis="teraflops"),))
+    results = made.Results(tuple(made.usual(20, axes=tuple(Axis))), tmp_path, study=study)
+    text, _ = page_of(results, tmp_path)
+    assert re.findall(r'id="task0-([a-z_]+)" checked', text) == ["teraflops"]
+
+
 def test_it_says_the_verdict_in_words(page):
     text, _ = page
     assert "0.5B self-consistency reaches 1.5B zero-shot for fewer generated tokens on gsm8k" in text

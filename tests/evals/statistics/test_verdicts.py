@@ -15,6 +15,7 @@ from tests.evals.statistics.known import known
 from thinkctl.errors import ConfigurationError
 from thinkctl.evals.axes import Axis
 from thinkctl.evals.statistics.curves import Curve
+from thinkctl.evals.statistics.iso import resamples
 from thinkctl.evals.statistics.paired import holm
 from thinkctl.evals.statistics.verdicts import Judgement, Verdict, corrected, judge_claim
 
@@ -181,3 +182,13 @@ def test_one_question_tells_nothing():
 def test_an_unknown_claim_is_refused_with_those_there_are():
     with pytest.raises(ConfigurationError, match="'iso-compute' or 'non-inferior'"):
         judged("better", [0.1, 0.2, 0.3, 0.4], 0.5)
+
+
+def test_a_share_of_resamples_that_is_not_none_is_not_called_none():
+    assert [resamples(part) for part in (0.0, 0.0005, 0.002, 0.33, 1.0)] == [
+        "0.0 % of resamples",
+        "less than 0.1 % of resamples",
+        "0.2 % of resamples",
+        "33 % of resamples",
+        "all resamples",
+    ]

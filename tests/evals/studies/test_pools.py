@@ -30,13 +30,29 @@ ARMS: list[dict[str, Any]] = [
 ]
 
 
+def with_cache(block: int) -> dict[str, Any]:
+    """The models with a prefix cache of such blocks, whose tokens cost a tenth."""
+    options = {**MODELS["small"]["options"], "block": block}
+    return {
+        "small": {
+            **MODELS["small"],
+            "options": options,
+            "prices": "prompt=1,cached=0.1,generated=2,request=1",
+        }
+    }
+
+
+@pytest.mark.parametrize("block", [0, 16])
 @pytest.mark.parametrize("arm", ARMS, ids=lambda arm: " ".join(map(str, arm.values())))
-def test_a_replayed_point_is_the_live_run_of_that_budget(arm: dict[str, Any], tmp_path) -> None:
-    """In the recorded order: same answers, tokens, requests, dollars, operations, and what is known of its votes."""
+def test_a_replayed_point_is_the_live_run_of_that_budget(arm: dict[str, Any], block: int, tmp_path) -> None:
+    """In the recorded order: same answers, tokens, requests, dollars, operations, and what is known of its votes.
+
+    With a prefix cache too, where the runs of one budget find what those of the others left there.
+    """
     named = {"name": "arm", "model": "small", **arm}
     common = {
         "tasks": [{"name": "countdown", "questions": 6}],
-        "models": MODELS,
+        "models": with_cache(block),
         "budgets": [1, 2, 4],
         "orders": 0,
     }
@@ -53,6 +69,33 @@ def test_a_replayed_point_is_the_live_run_of_that_budget(arm: dict[str, Any], tm
         for axis in (Axis.GENERATED_TOKENS, Axis.ALL_TOKENS, Axis.REQUESTS, Axis.DOLLARS, Axis.TERAFLOPS):
             np.testing.assert_allclose(pooled.costs[axis], live.costs[axis], rtol=1e-9)
         assert pooled.health.samples == live.health.samples
+
+
+def test_an_arm_is_not_cheaper_for_coming_after_another_one(tmp_path) -> None:
+    """An arm alone, and on an engine that an arm before it has given the same prompts to read."""
+    task = {"name": "countdown", "questions": 6}
+    votes = {"name": "votes", "model": "small", "strategy": "self-consistency(4)"}
+    checked = {"name": "checked", "model": "small", "strategy": "best-of-n(4)", "verifier": "task"}
+    alone, after = (
+        run_study(
+            study_of(tasks=[task], models=with_cache(16), arms=arms, budgets=[1, 4], orders=0, at_once=1),
+            tmp_path / str(len(arms)),
+        )
+        for arms in ([checked], [votes, checked])
+    )
+    found = [
+        [run.samples[0].usage.cached_tokens for run in results.runs("countdown", "checked")]
+        for results in (alone, after)
+    ]
+    assert sum(found[1]) > sum(found[0])
+    one, other = (
+        {point.budget: point.costs for point in results.points if point.arm == "checked"}
+        for results in (alone, after)
+    )
+    for axis in (Axis.DOLLARS, Axis.TERAFLOPS):
+        for budget in (1, 4):
+            np.testing.assert_allclose(one[budget][axis], other[budget][axis], rtol=1e-9)
+    assert (one[4][Axis.TERAFLOPS] < 4 * one[1][Axis.TERAFLOPS]).all()  # its samples read the prompt once
 
 
 def test_a_token_budget_is_replayed_sample_by_sample(tmp_path) -> None:
