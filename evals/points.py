@@ -43,10 +43,11 @@ class Point:
 
     Arrays have one value a question, in the order of ``question_ids``. ``right`` is in [0, 1]: the mean over repeats,
     or over the orders in which a pool was replayed. ``samples`` is how many were taken, ``None`` where nobody counted;
-    a sample may need several requests, such as one to conclude. ``abstained`` is the share without an answer; what is neither
-    right nor abstained is wrong. ``oracle`` is the share in which any sample was right, ``None`` where nobody graded
-    samples. ``costs`` are means over the same repeats; an axis that was not measured is missing. ``confidence`` is
-    what the run said of its answer, NaN where it said nothing.
+    a sample may need several requests, such as one to conclude.
+
+    ``abstained`` is the share without an answer; what is neither right nor abstained is wrong. ``oracle`` is the share
+    in which any sample was right, ``None`` where nobody graded samples. ``costs`` are means over the same repeats; an
+    axis that was not measured is missing. ``confidence`` is what the run said of its answer, NaN where it said nothing.
 
     ``budget`` is the number that orders the points of an arm's curve (samples or tokens), ``limit`` what it is called.
     ``replayed`` points come from a pool of samples: they claim no seconds and no joules.

@@ -25,10 +25,10 @@ def share_of(values: Floats) -> Estimate:
 
     Of zeros and ones it is Wilson's. Of other values it is the middle 95 % of Beta(1 + m n', 1 + (1 - m) n'), with the
     effective number of questions n' = (n - 1) m (1 - m) / s^2 (z / t)^2, z and t being the quantiles of the normal and
-    of the t distribution: more than n where questions differ less than coins do. Mean m and variance s^2 in this ratio
-    are those of the values with a 0 and a 1 of weight 0.4 / sqrt(n) each. Without these two, where nearly every question has the
-    same value, the few that have not are mostly missed by a sample, and "95 %" intervals for a pass@4 of 0.995 held the
-    truth in 80 % at N = 60. Elsewhere they change little (tests/benchmarks/coverage.py).
+    of the t distribution: more than n where questions differ less than coins do. Mean m and variance s^2 in n' are
+    those of the values with a 0 and a 1 of weight 0.4 / sqrt(n) each. Without these two, where nearly every question
+    has the same value, the few that have not are mostly missed by a sample, and "95 %" intervals for a pass@4 of 0.995
+    held the truth in 80 % at N = 60. Elsewhere they change little (tests/benchmarks/coverage.py).
 
     **Source:** intervals with an effective number of questions, Dean and Pagano 2015, J. Survey Stat. Methodol. 3(4);
     of them the one of a uniform prior, Franco et al. 2019, J. Survey Stat. Methodol. 7(3). The added 0 and 1 are
