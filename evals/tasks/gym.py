@@ -17,7 +17,7 @@ import importlib.util
 import json
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Final, cast
@@ -78,7 +78,23 @@ def reasoning_gym(what: str, *, size: int = 100, seed: int = 0, form: str = "", 
         Problem.model_validate({"id": f"{name}-{place}", "form": chosen, "messages": question})
         for place, question in enumerate(made["questions"])
     )
-    places = {problem.id: place for place, problem in enumerate(problems)}
+    return Task(
+        name,
+        f"reasoning-gym, {what}",
+        f"open-thought/reasoning-gym {importlib.metadata.version(_PACKAGE)}, {what} (arXiv:2505.24760)",
+        "Apache-2.0",
+        problems,
+        _grader(what, asked, {problem.id: place for place, problem in enumerate(problems)}),
+        version=f"{_PACKAGE} {importlib.metadata.version(_PACKAGE)}",
+        contamination="made when asked for: problems of this kind are common, but these stand nowhere",
+        metric="share with the full score of the generator's own verifier",
+        hidden="the entry with its answer; partial credit is not right",
+        sampling=Sampling(max_tokens=1024),
+    )
+
+
+def _grader(what: str, asked: str, places: Mapping[str, int]) -> Callable[[Problem, str], Awaitable[bool]]:
+    """Return what scores an answer by the generator's own verifier; ``places`` are those of its problems, by id."""
 
     async def grade(problem: Problem, text: str) -> bool:
         if len(text) > _LONGEST:
@@ -98,19 +114,7 @@ def reasoning_gym(what: str, *, size: int = 100, seed: int = 0, form: str = "", 
             raise ConfigurationError(f"{problem.id} cannot be scored: {found['error']}")
         return float(found.get("score", 0.0)) >= 1.0
 
-    return Task(
-        name,
-        f"reasoning-gym, {what}",
-        f"open-thought/reasoning-gym {importlib.metadata.version(_PACKAGE)}, {what} (arXiv:2505.24760)",
-        "Apache-2.0",
-        problems,
-        grade,
-        version=f"{_PACKAGE} {importlib.metadata.version(_PACKAGE)}",
-        contamination="made when asked for: problems of this kind are common, but these stand nowhere",
-        metric="share with the full score of the generator's own verifier",
-        hidden="the entry with its answer; partial credit is not right",
-        sampling=Sampling(max_tokens=1024),
-    )
+    return grade
 
 
 @functools.cache
