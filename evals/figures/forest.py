@@ -66,7 +66,8 @@ def _draw_row(axes: Axes, row: Contrast, place: int, limits: tuple[float, float]
         upper = "∞" if row.ratio_high is None else times(row.ratio_high)
         axes.plot([left, right], [place, place], color=COLOURS[0], linewidth=1.6)
         axes.plot(row.ratio, place, marker="o", color=COLOURS[0], markersize=6)
-        words.insert(0, f"{times(row.ratio)}× [{times(left)}, {upper}]")
+        less = " or less" if row.at_most else ""
+        words.insert(0, f"{times(row.ratio)}× [{times(left)}, {upper}]{less}")
     words_beside(axes, place, ", ".join(filter(None, words)))
 
 

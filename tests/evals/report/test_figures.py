@@ -177,6 +177,11 @@ def test_the_arrows_are_the_claims_arm_or_else_the_cheapest(made):
     assert best_arm([]) is None
 
 
+def test_the_forest_says_where_the_cheapest_budget_is_enough_already():
+    texts = [svg_of(draw_forest([replace(CONTRAST, at_most=at_most)])) for at_most in (False, True)]
+    assert ["or less" in text for text in texts] == [False, True]
+
+
 def test_a_baseline_without_points_is_an_error(made):
     with pytest.raises(ConfigurationError, match=r"no point of arm 'other'.*0\.5B"):
         contrasts(made.usual(), "gsm8k", "other")
