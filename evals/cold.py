@@ -78,14 +78,16 @@ def _limited(sample: Sample, before: Sequence[Sample]) -> Usage:
     used, prompt = sample.usage, _prompt(sample)
     if not used.cached_tokens:
         return used
-    known = max((_computed(sample, each) for each in before), default=0)
+    known = _known(sample, before)
     return replace(used, cached_tokens=min(used.cached_tokens, known + max(0, used.prompt_tokens - prompt)))
 
 
-def _computed(sample: Sample, before: Sample) -> int:
-    """Return how many tokens of a sample's prompt had been computed for an earlier one."""
+def _known(sample: Sample, before: Sequence[Sample]) -> int:
+    """Return how many tokens of a sample's prompt had been computed for earlier ones."""
     if not sample.prompt_ids:
-        return _prompt(sample) if before.request.messages == sample.request.messages else 0
-    if sample.prompt_ids == before.prompt_ids:
+        return (
+            _prompt(sample) if any(each.request.messages == sample.request.messages for each in before) else 0
+        )
+    if any(each.prompt_ids == sample.prompt_ids for each in before):
         return len(sample.prompt_ids)
-    return _common(sample.prompt_ids, before.prompt_ids + before.token_ids)
+    return max((_common(sample.prompt_ids, each.prompt_ids + each.token_ids) for each in before), default=0)

@@ -117,10 +117,14 @@ class Pool:
             samples = _finished(run)
             for axis, value in self._share_of_verifier(run, max(1, len(samples))).items():
                 found[axis][row, : len(samples)] += value
-            for place, (sample, used) in enumerate(zip(samples, following(samples), strict=True)):
+            for place, (sample, used) in enumerate(zip(samples, self._following[row], strict=True)):
                 for axis, value in self._cost(run, sample, used).items():
                     found[axis][row, place] += value
         return found
+
+    @cached_property
+    def _following(self) -> Sequence[Sequence[Usage]]:
+        return [following(_finished(run)) for run in self.runs]
 
     @cached_property
     def once(self) -> Mapping[Axis, Floats]:
@@ -131,7 +135,7 @@ class Pool:
             if not samples:
                 continue
             found[Axis.KV_BYTES][row] = self._bytes(samples[0]) * len(samples[0].prompt_ids)
-            for sample, alone, after in zip(samples, cold(samples), following(samples), strict=True):
+            for sample, alone, after in zip(samples, cold(samples), self._following[row], strict=True):
                 if alone != after:
                     before, then = self._cost(run, sample, alone), self._cost(run, sample, after)
                     for axis in (Axis.DOLLARS, Axis.TERAFLOPS):
