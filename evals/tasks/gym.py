@@ -17,7 +17,7 @@ import importlib.util
 import json
 import os
 import re
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Final, cast
@@ -26,7 +26,7 @@ from thinkctl.answers.pool import Pool
 from thinkctl.errors import ConfigurationError, MissingExtra
 from thinkctl.evals.tasks.questions import check_form
 from thinkctl.evals.tasks.spec import known, slug
-from thinkctl.evals.tasks.task import Task
+from thinkctl.evals.tasks.task import Grader, Task
 from thinkctl.types import Problem, Sampling
 from thinkctl.verifiers.sandbox.jail import Limits, bubblewrap, command, folders_of
 
@@ -93,7 +93,7 @@ def reasoning_gym(what: str, *, size: int = 100, seed: int = 0, form: str = "", 
     )
 
 
-def _grader(what: str, asked: str, places: Mapping[str, int]) -> Callable[[Problem, str], Awaitable[bool]]:
+def _grader(what: str, asked: str, places: Mapping[str, int]) -> Grader:
     """Return what scores an answer by the generator's own verifier; ``places`` are those of its problems, by id."""
 
     async def grade(problem: Problem, text: str) -> bool:
