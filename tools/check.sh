@@ -33,7 +33,7 @@ check_evals() {
     pytest --numprocesses 2 --dist worksteal -m "not engine and not gpu and not worker" tests/evals
 }
 check_worker() {
-    pytest -m worker
+    pytest --numprocesses 2 --dist worksteal -m worker
 }
 check_pages() {
     # Only modules that show something are imported: others may need a heavy library.

@@ -295,6 +295,22 @@ def test_a_verifier_checks_with_what_is_given(call, record):
     assert found["receipt"]["verifier_calls"] == 2
 
 
+@pytest.mark.parametrize(
+    ("texts", "said"),
+    [
+        (("4 * 6", "(4 + 8) * (6 - 4)"), "1 of 2 samples passed arithmetic\n"),
+        (("4 * 6", "8 * 6", "4 + 6"), "0 of 3 samples passed arithmetic; the answer did not pass either"),
+    ],
+)
+def test_it_says_how_many_samples_passed_their_check(call, record, texts, said):
+    given = '{"numbers": [4, 4, 6, 8], "target": 24}'
+    answers = [rf"I try. \boxed{{{text}}}" for text in texts]
+    parts = ["--strategy", f"best-of-n({len(texts)})", "--policy", "threshold", "--verifier", "arithmetic"]
+    ran = call("ask", QUESTION, "--model", record(*answers), *parts, "--given", given)
+    assert said in ran.out + ran.err
+    assert "passed" not in call("ask", QUESTION, "--model", record(RIGHT)).out
+
+
 @pytest.mark.parametrize(("given", "said"), [("{", "not JSON"), ("[1]", "JSON list, not an object")])
 def test_what_is_given_must_be_a_json_object(call, record, given, said):
     ran = call("ask", "Q", "--model", record(RIGHT), "--given", given)

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
 
 from tests.engines.server import serve
-from thinkctl import models
+from thinkctl import engine_from, models
 from thinkctl.engines.vllm import VllmEngine, VllmLockstep
+from thinkctl.protocols import Engine
 from thinkctl.types import GenerationSpec, Message
 
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # read when torch is first imported, by whichever test
+
+T = TypeVar("T")
 
 DRIVERS: dict[str, type[VllmEngine | VllmLockstep]] = {"lockstep": VllmLockstep, "async": VllmEngine}
 SETTINGS: dict[str, Any] = {"dtype": "float32", "context": 2048, "streams": 16, "kv_cache_bytes": 1 << 28}
@@ -62,6 +65,39 @@ def bench(request: pytest.FixtureRequest) -> Iterator[Bench]:
 @pytest.fixture(scope="module")
 def lockstep() -> Iterator[Bench]:
     yield from opened(VllmLockstep, patience=0.5)
+
+
+@pytest.fixture(scope="session")
+def lived() -> Iterator[Bench]:
+    """An engine in a process of its own, for all modules that gather what happened on one."""
+    pytest.importorskip("vllm")
+    engine = engine_from("vllm:smollm2-135m-instruct", context=2048, streams=32)
+    assert isinstance(engine, VllmEngine)
+    with asyncio.Runner() as runner:
+        try:
+            runner.run(engine.start())
+            yield Bench(engine, runner)
+        finally:
+            runner.run(engine.aclose())
+
+
+def gathered(
+    request: pytest.FixtureRequest, work: Callable[[Engine], Coroutine[Any, Any, T]], streams: int
+) -> T:
+    """Do some work on the engine in its process, or on the server, as the fixture's parameter says."""
+    if request.param == "in process":
+        bench: Bench = request.getfixturevalue("lived")
+        return bench.runner.run(work(bench.engine))
+    engine = engine_from(f"openai:{request.getfixturevalue('served')}", streams=streams)
+
+    async def closing() -> T:
+        try:
+            await engine.start()
+            return await work(engine)
+        finally:
+            await engine.aclose()
+
+    return asyncio.run(closing())
 
 
 @pytest.fixture(scope="session")

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from tests.engines.conftest import gathered
 from thinkctl import (
     AdaptiveConsistency,
     Budget,
@@ -22,9 +23,7 @@ from thinkctl import (
     SelfConsistency,
     ThinkingCap,
     any_of,
-    engine_from,
 )
-from thinkctl.engines.vllm import VllmEngine
 from thinkctl.protocols import Engine, Stream
 from thinkctl.types import Delta, EngineCounters, GenerationSpec, StopReason, StreamUsage
 
@@ -35,13 +34,13 @@ PROBLEMS = [
     for n in range(50)
 ]
 TOKEN_WALLS = [24, 40, 64, 100, 150]
-DOLLAR_WALLS = [Decimal(wall) for wall in ("0.05", "0.08", "0.12", "0.2", "0.3")]
+DOLLAR_WALLS = [Decimal(wall) for wall in ("0.04", "0.06", "0.08", "0.12", "0.16")]
 PRICES = Prices(
     dollars_per_million_prompt_tokens=Decimal(100),
     dollars_per_million_generated_tokens=Decimal(1000),
     dollars_per_million_cached_tokens=Decimal(10),
 )
-TIME_WALLS = [1.0, 2.0, 3.0, 4.0, 5.0]
+TIME_WALLS = [1.0, 1.5, 2.0, 3.0, 4.0]
 CONTROLLER: dict[str, Any] = {"strategy": SelfConsistency(8), "policy": AdaptiveConsistency(0.9)}
 
 
@@ -197,26 +196,16 @@ async def cancelled(engine: Watched, evidence: Evidence) -> None:
 
 @pytest.fixture(scope="module", params=["in process", "over HTTP"])
 def evidence(request: pytest.FixtureRequest) -> Evidence:
-    if request.param == "in process":
-        inner = engine_from("vllm:smollm2-135m-instruct", context=2048)
-        assert isinstance(inner, VllmEngine)
-    else:
-        inner = engine_from(f"openai:{request.getfixturevalue('served')}", streams=16)
-
-    async def gather() -> Evidence:
+    async def gather(inner: Engine) -> Evidence:
         engine, found = Watched(inner), Evidence()
-        try:
-            await engine.start()
-            await tight_tokens(engine, found)
-            await tight_dollars(engine, found)
-            await tight_deadlines(engine, found)
-            await capped_thoughts(engine, found)
-            await cancelled(engine, found)
-        finally:
-            await engine.aclose()
+        await tight_tokens(engine, found)
+        await tight_dollars(engine, found)
+        await tight_deadlines(engine, found)
+        await capped_thoughts(engine, found)
+        await cancelled(engine, found)
         return found
 
-    return asyncio.run(gather())
+    return gathered(request, gather, streams=16)
 
 
 def decoded(runs: Sequence[Run]) -> int:

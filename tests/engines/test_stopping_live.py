@@ -5,12 +5,12 @@ One engine serves all of it. What happened is gathered once; each test then look
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import pytest
 
+from tests.engines.conftest import gathered
 from thinkctl import (
     AdaptiveConsistency,
     Budget,
@@ -19,9 +19,7 @@ from thinkctl import (
     Run,
     Sampling,
     SelfConsistency,
-    engine_from,
 )
-from thinkctl.engines.vllm import VllmEngine
 from thinkctl.hindsight import hindsight
 from thinkctl.protocols import Engine, StoppingPolicy
 from thinkctl.selectors import Majority
@@ -97,43 +95,31 @@ async def spent(engine: Engine, before: EngineCounters) -> EngineCounters:
 
 @pytest.fixture(scope="module", params=["in process", "over HTTP"])
 def evidence(request: pytest.FixtureRequest) -> Evidence:
-    if request.param == "in process":
-        inner = engine_from("vllm:smollm2-135m-instruct", context=2048, streams=2 * AT_ONCE)
-        assert isinstance(inner, VllmEngine)
-    else:
-        inner = engine_from(f"openai:{request.getfixturevalue('served')}", streams=2 * AT_ONCE)
-
-    async def gather() -> Evidence:
+    async def gather(inner: Engine) -> Evidence:
         found = Evidence()
-        try:
-            await inner.start()
-            for name, policy in WITHIN.items():
-                before, noting = await inner.counters(), Noting(policy)
-                first = policy.warm_up if isinstance(policy, LowConfidence) else 0  # they run alone
-                controller = Controller(
-                    inner, SelfConsistency(AT_ONCE + first, sampling=SAMPLING), policy=noting, decide_every=8
-                )
-                run = await controller.solve(QUESTION, Budget(tokens=6_000), seed=1)
-                found.within[name] = Found(run, noting, await spent(inner, before))
-            voting = Controller(
-                inner, SelfConsistency(AT_ONCE, sampling=SAMPLING), policy=AdaptiveConsistency()
+        for name, policy in WITHIN.items():
+            before, noting = await inner.counters(), Noting(policy)
+            first = policy.warm_up if isinstance(policy, LowConfidence) else 0  # they run alone
+            controller = Controller(
+                inner, SelfConsistency(AT_ONCE + first, sampling=SAMPLING), policy=noting, decide_every=8
             )
-            found.across = [run async for run in voting.solve_many(VOTING[:2], at_once=1)]
-            before = await inner.counters()
-            batch = Controller(inner, SelfConsistency(AT_ONCE, sampling=SAMPLING), policy=Margin(3))
-            problems = [Problem.of(question) for question in VOTING]
-            found.batch = [
-                run
-                async for run in batch.solve_many(
-                    problems, Budget(tokens=1_200), at_once=AT_ONCE, allocation=FlipProbability()
-                )
-            ]
-            found.batch_truth = await spent(inner, before)
-        finally:
-            await inner.aclose()
+            run = await controller.solve(QUESTION, Budget(tokens=6_000), seed=1)
+            found.within[name] = Found(run, noting, await spent(inner, before))
+        voting = Controller(inner, SelfConsistency(AT_ONCE, sampling=SAMPLING), policy=AdaptiveConsistency())
+        found.across = [run async for run in voting.solve_many(VOTING[:2], at_once=1)]
+        before = await inner.counters()
+        batch = Controller(inner, SelfConsistency(AT_ONCE, sampling=SAMPLING), policy=Margin(3))
+        problems = [Problem.of(question) for question in VOTING]
+        found.batch = [
+            run
+            async for run in batch.solve_many(
+                problems, Budget(tokens=1_200), at_once=AT_ONCE, allocation=FlipProbability()
+            )
+        ]
+        found.batch_truth = await spent(inner, before)
         return found
 
-    return asyncio.run(gather())
+    return gathered(request, gather, streams=2 * AT_ONCE)
 
 
 def generated(runs: Sequence[Run]) -> int:

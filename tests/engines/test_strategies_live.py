@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
 import sqlite3
 from dataclasses import dataclass
 
 import pytest
 
-from thinkctl import Budget, Controller, Problem, Run, engine_from
-from thinkctl.protocols import Engines, Strategy
+from tests.engines.conftest import Bench
+from thinkctl import Budget, Controller, Problem, Run
+from thinkctl.protocols import Engine, Engines, Strategy
 from thinkctl.stopping import AdaptiveConsistency, Threshold
 from thinkctl.strategies import (
     DVTS,
@@ -51,7 +51,7 @@ SEARCHES: dict[str, Strategy] = {
     "cascade": Cascade(SelfConsistency(5), Using(SelfConsistency(3), "large"), AdaptiveConsistency(0.95)),
     "portfolio": Portfolio((BestOfN(4), BeamSearch(4, 2, rounds=3, step_tokens=24), UCT(4)), at_once=4),
 }
-WALLS = [60, 600]
+TIGHT, WIDE = WALLS = [60, 400]
 
 
 @dataclass
@@ -70,43 +70,33 @@ class Short:
 
 
 @pytest.fixture(scope="module")
-def found(tmp_path_factory: pytest.TempPathFactory) -> dict[tuple[str, int], Found]:
-    pytest.importorskip("vllm")
+def found(tmp_path_factory: pytest.TempPathFactory, lived: Bench) -> dict[tuple[str, int], Found]:
     path = tmp_path_factory.mktemp("database") / "staff.db"
     with sqlite3.connect(path) as connection:
         connection.execute("CREATE TABLE staff (id INTEGER, name TEXT, boss INTEGER)")
         connection.execute("INSERT INTO staff VALUES (1, 'Ada', NULL)")
     connection.close()
 
-    async def gather() -> dict[tuple[str, int], Found]:
-        engine = engine_from("vllm:smollm2-135m-instruct", context=2048)
+    async def gather(engine: Engine) -> dict[tuple[str, int], Found]:
         seen: dict[tuple[str, int], Found] = {}
-        try:
-            await engine.start()
-            tasks = [
-                (
-                    name,
-                    PROBLEM,
-                    Controller(engine, each, policy=Threshold(1.0), verifier=SqlExecution(str(path))),
-                )
-                for name, each in STRATEGIES.items()
-            ]
-            two = {"small": engine, "large": engine}  # the same one twice: what matters is whose bill it is
-            tasks += [
-                (name, Problem.of(QUESTION), Controller(two, each, verifier=Short()))
-                for name, each in SEARCHES.items()
-            ]
-            for name, problem, controller in tasks:
-                for wall in WALLS:
-                    before = (await engine.counters()).generated_tokens or 0
-                    run = await controller.solve(problem, Budget(tokens=wall))
-                    after = await engine.counters()
-                    seen[name, wall] = Found(run, (after.generated_tokens or 0) - before, after.running)
-        finally:
-            await engine.aclose()
+        tasks = [
+            (name, PROBLEM, Controller(engine, each, policy=Threshold(1.0), verifier=SqlExecution(str(path))))
+            for name, each in STRATEGIES.items()
+        ]
+        two = {"small": engine, "large": engine}  # the same one twice: what matters is whose bill it is
+        tasks += [
+            (name, Problem.of(QUESTION), Controller(two, each, verifier=Short()))
+            for name, each in SEARCHES.items()
+        ]
+        for name, problem, controller in tasks:
+            for wall in WALLS:
+                before = (await engine.counters()).generated_tokens or 0
+                run = await controller.solve(problem, Budget(tokens=wall))
+                after = await engine.counters()
+                seen[name, wall] = Found(run, (after.generated_tokens or 0) - before, after.running)
         return seen
 
-    return asyncio.run(gather())
+    return lived.run(gather(lived.engine))
 
 
 @pytest.mark.parametrize("name", [*STRATEGIES, *SEARCHES])
@@ -120,14 +110,14 @@ def test_no_budget_is_passed_and_the_bill_is_the_engine_s_count(found, name) -> 
 @pytest.mark.parametrize("name", STRATEGIES)
 def test_every_whole_sample_is_judged_by_running_its_query(found, name) -> None:
     verdicts = [
-        sample.verdict for sample in found[name, 600].run.samples if sample.finish in {"stop", "length"}
+        sample.verdict for sample in found[name, WIDE].run.samples if sample.finish in {"stop", "length"}
     ]
     assert verdicts
     assert all(verdict is not None and verdict.feedback for verdict in verdicts)
 
 
 def test_a_correction_follows_a_failed_check_and_shows_what_it_said(found) -> None:
-    run = found["self-correction", 600].run
+    run = found["self-correction", WIDE].run
     for before, after in zip(run.samples, run.samples[1:], strict=False):
         assert before.verdict is not None
         assert before.verdict.passed is False
@@ -162,12 +152,12 @@ def test_steps_of_a_chain_go_on_token_exactly(found, name) -> None:
 @pytest.mark.parametrize("name", SEARCHES)
 def test_a_search_that_the_wall_ended_has_an_answer_all_the_same(found, name) -> None:
     assert all(found[name, wall].run.answer is not None for wall in WALLS)
-    assert found[name, 60].run.receipt.overshoot_tokens == 0
+    assert found[name, TIGHT].run.receipt.overshoot_tokens == 0
 
 
 @pytest.mark.parametrize("name", ["uct", "adaptive branching"])
 def test_a_revision_shows_the_answer_that_it_starts_from(found, name) -> None:
-    samples = found[name, 600].run.samples
+    samples = found[name, WIDE].run.samples
     for sample in samples:
         if sample.request.tag:
             assert sample.request.messages[-2].content == samples[int(sample.request.tag)].text
@@ -175,7 +165,7 @@ def test_a_revision_shows_the_answer_that_it_starts_from(found, name) -> None:
 
 
 def test_each_model_of_a_cascade_has_its_own_lines_on_the_bill(found) -> None:
-    run = found["cascade", 600].run
+    run = found["cascade", WIDE].run
     for model in ("small", "large"):
         used = sum(sample.usage.generated_tokens for sample in run.samples if sample.model == model)
         assert sum(line.usage.generated_tokens for line in run.receipt.lines if line.model == model) == used

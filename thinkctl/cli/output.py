@@ -182,6 +182,7 @@ def lines_of(run: Run) -> list[tuple[str, str]]:
         ("confidence", sure),
         ("stopped", f"{_STOPPED[run.stop]}: {one_line(run.why)}"),
         ("samples", f"{len(run.samples)}{of_samples}{voted}"),
+        *_checked(run),
         ("tokens", f"{amount(receipt.generated_tokens)}{of_tokens} ({tokens_in_words(receipt.usage)})"),
         (
             "prompts",
@@ -191,6 +192,17 @@ def lines_of(run: Run) -> list[tuple[str, str]]:
         ("price", f"{dollars(receipt.dollars)}{of_price}{_priced_by(run)}"),
         *(("shadow", _shadow_in_words(shadow)) for shadow in run.shadows),
     ]
+
+
+def _checked(run: Run) -> list[tuple[str, str]]:
+    """Say how many samples passed the verifier, where it says of any whether it did."""
+    said = [sample.verdict.passed for sample in run.samples if sample.verdict is not None]
+    told = [passed for passed in said if passed is not None]
+    if not told:
+        return []
+    by = one_line(str((run.verifier or {}).get("name", "the verifier")))
+    none = "" if any(told) else "; the answer did not pass either"
+    return [("checked", f"{sum(told)} of {plural(len(told), 'sample')} passed {by}{none}")]
 
 
 def part_in_words(spec: object) -> str:
