@@ -12,8 +12,6 @@ from typing import Any
 import matplotlib as mpl
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from thinkctl.errors import ConfigurationError
 from thinkctl.evals.axes import Axis
@@ -23,7 +21,6 @@ from thinkctl.evals.figures.forest import draw_forest
 from thinkctl.evals.figures.hero import draw_hero
 from thinkctl.evals.figures.hero_rows import axes_of, hero_rows
 from thinkctl.evals.figures.latency import draw_latency, latency_rows
-from thinkctl.evals.figures.placing import Box, along, emptiest_corner, first_free
 from thinkctl.evals.figures.selection import draw_selectors, selector_rows
 from thinkctl.evals.figures.style import (
     COLOURS,
@@ -86,45 +83,6 @@ def test_names_are_on_one_line_without_what_cannot_be_printed():
 
 def test_forty_nine_arms_differ_in_colour_or_marker():
     assert len({style_of(place) for place in range(len(COLOURS) * len(MARKERS))}) == 49
-
-
-# -- places --------------------------------------------------------------------------------------------------
-
-
-def test_the_box_goes_where_it_covers_least():
-    inside = Box(0, 0, 100, 100)
-    rising = along([(0, 0), (100, 100)])
-    corner, covers = emptiest_corner(inside, 30, 30, rising)
-    assert (corner.left, corner.bottom, covers) == (62, 8, 0)
-    falling = along([(0, 100), (100, 0)])
-    corner, covers = emptiest_corner(inside, 30, 30, [*rising, *along([(60, 10), (95, 10)])])
-    assert (corner.left, corner.top, covers) == (8, 92, 0)
-    assert emptiest_corner(inside, 30, 30, [*falling, *rising])[1] > 0
-
-
-corners = st.tuples(*[st.integers(0, 40)] * 4).map(
-    lambda at: Box(min(at[0], at[1]), min(at[2], at[3]), max(at[0], at[1]) + 1, max(at[2], at[3]) + 1)
-)
-
-
-@given(st.lists(corners, max_size=6), st.lists(corners, max_size=6))
-def test_a_label_covers_nothing_that_is_taken(tried, taken):
-    found = first_free(tried, taken, Box(0, 0, 30, 30))
-    fits = [box for box in tried if box.within(Box(0, 0, 30, 30)) and not any(map(box.meets, taken))]
-    assert found == (fits[0] if fits else None)
-
-
-@given(corners, corners)
-def test_boxes_meet_where_they_share_a_place(one, other):
-    inside = {
-        (x, y)
-        for x in range(42)
-        for y in range(42)
-        if one.left <= x < one.right and one.bottom <= y < one.top
-    }
-    assert one.meets(other) == any(
-        other.left <= x < other.right and other.bottom <= y < other.top for x, y in inside
-    )
 
 
 # -- rows ----------------------------------------------------------------------------------------------------
