@@ -100,6 +100,17 @@ def test_what_unfinished_runs_have_generated_counts_from_the_first_seconds() -> 
     assert told.board.seconds_left == pytest.approx((6 * 256 - 400) / 100)
 
 
+def test_a_pace_of_few_tokens_tells_nothing() -> None:
+    told = Told()
+    for recording in (told.large, told.votes):
+        told.board.heard(told.before(recording))
+    told.board.heard(told.tick(told.large, seconds=4.0, generated=2))
+    assert told.board.seconds_left is None
+    assert told.board.summary() == "0 of 12 runs, 0 tokens"
+    told.board.heard(told.tick(told.large, seconds=8.0, generated=80))
+    assert "large at 10 tokens/s" in told.board.summary()
+
+
 def test_a_model_that_never_ran_is_taken_to_be_as_fast_as_the_slowest_and_that_is_said() -> None:
     told = Told()
     for recording in (told.large, told.votes):

@@ -28,6 +28,8 @@ __all__ = ["Board", "duration", "run_watched", "watching"]
 _REDRAWS_PER_SECOND: Final = 2
 _SECONDS_BETWEEN_LINES: Final = 30.0
 _FULL: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_TELL: Final = 50
+"""Tokens from which on an engine's pace is believed: before, prompts take most of the time."""
 
 
 def run_watched(study: Study, folder: Path, *, source: str | None = None, quiet: bool) -> StudyResults:
@@ -156,7 +158,7 @@ class Board:
         return {
             model: pace.generated / pace.seconds
             for model, pace in self._paces.items()
-            if pace.generated and pace.seconds > 0
+            if pace.generated >= _TELL and pace.seconds > 0
         }
 
     def summary(self) -> str:
@@ -165,9 +167,9 @@ class Board:
         tokens = sum(row.tokens for row in self.rows.values())
         said = [f"{done:,} of {total:,} runs", f"{tokens:,} tokens"]
         if self._paces:
-            model, pace = next(reversed(self._paces.items()))
-            if pace.seconds > 0:
-                said.append(f"{one_line(model)} at {pace.generated / pace.seconds:,.0f} tokens/s")
+            model, rate = next(reversed(self._paces)), self._measured()
+            if model in rate:
+                said.append(f"{one_line(model)} at {rate[model]:,.0f} tokens/s")
         left = self.seconds_left
         if done < total and left is not None:
             unknown = {row.model for row in self.rows.values() if row.left} - {*self.rates, *self._measured()}
