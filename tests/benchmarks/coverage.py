@@ -1,6 +1,7 @@
 """How often 95 % intervals hold the truth, for accuracy, pass@k, maj@k, and what curves say of each other.
 
 Run: OPENBLAS_NUM_THREADS=1 .venv/bin/python -m tests.benchmarks.coverage [REPEATS] [RESAMPLES]   (default 2000 1000)
+     OPENBLAS_NUM_THREADS=1 .venv/bin/python -m tests.benchmarks.coverage shares    (shares alone, many difficulties)
 
 A population of 100,000 questions is made: of each, how often a small model answers it right (Beta distributed), what
 its wrong answers are, how many tokens a sample takes (more for the hard ones), and a large model that is right on
@@ -150,7 +151,26 @@ def fine(held: float, truth: float) -> bool:
     return BOUNDS[0] <= held and (at_an_end or held <= BOUNDS[1])
 
 
+def shares() -> int:
+    """Print how often the interval of a share holds the truth, for many difficulties and numbers of questions."""
+    extremes: list[float] = []
+    for a, b in ((3, 0.5), (3, 1), (4, 0.6), (4, 1), (5, 1), (6, 1), (7, 1), (9, 1.5), (0.03, 3), (1, 200)):
+        everyone = population(World("", a, b, 0.5, 400), 100_000)
+        for name, values in (("pass@4", everyone.passed), ("maj@8", everyone.majority[:, 3])):
+            random, row = np.random.default_rng(17), list[float]()
+            for questions in (30, 60, 100, 200, 500):
+                drawn = (share_of(values[random.integers(0, len(values), questions)]) for _ in range(2000))
+                row.append(float(np.mean([(e.low or 0) <= values.mean() <= (e.high or 0) for e in drawn])))
+            extremes += row
+            said = "".join(f"{100 * held:>8.1f} %" for held in row)
+            print(f"Beta({a}, {b}) {name:7} true {values.mean():.4f}{said}", flush=True)
+    print(f"{100 * min(extremes):.1f} to {100 * max(extremes):.1f} %")
+    return 0
+
+
 def main() -> int:
+    if sys.argv[1:] == ["shares"]:
+        return shares()
     repeats = int(sys.argv[1]) if len(sys.argv) > 1 else 2000
     resamples = int(sys.argv[2]) if len(sys.argv) > 2 else 1000
     print(f"{'world':18}{'N':>5}  " + "".join(f"{name:>19}" for name in METRICS))
