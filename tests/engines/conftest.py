@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -44,16 +45,23 @@ class Bench:
         return self.runner.run(coroutine)
 
 
+@contextmanager
+def running(engine: Engine) -> Iterator[asyncio.Runner]:
+    """Start an engine in an event loop of its own; shut it down afterwards."""
+    with asyncio.Runner() as runner:
+        try:
+            runner.run(engine.start())
+            yield runner
+        finally:
+            runner.run(engine.aclose())
+
+
 def opened(kind: type[VllmEngine | VllmLockstep], **changes: Any) -> Iterator[Bench]:
     """Start an engine of the smallest model; shut it down afterwards."""
     pytest.importorskip("vllm")
     engine = kind(models.resolve("smollm2-135m-instruct"), **(SETTINGS | changes))
-    with asyncio.Runner() as runner:
-        try:
-            runner.run(engine.start())
-            yield Bench(engine, runner)
-        finally:
-            runner.run(engine.aclose())
+    with running(engine) as runner:
+        yield Bench(engine, runner)
 
 
 @pytest.fixture(scope="module", params=DRIVERS)
@@ -73,12 +81,8 @@ def lived() -> Iterator[Bench]:
     pytest.importorskip("vllm")
     engine = engine_from("vllm:smollm2-135m-instruct", context=2048, streams=32)
     assert isinstance(engine, VllmEngine)
-    with asyncio.Runner() as runner:
-        try:
-            runner.run(engine.start())
-            yield Bench(engine, runner)
-        finally:
-            runner.run(engine.aclose())
+    with running(engine) as runner:
+        yield Bench(engine, runner)
 
 
 def gathered(

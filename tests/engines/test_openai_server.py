@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.engines.conftest import running
 from thinkctl import Budget, Controller, SelfConsistency
 from thinkctl.engines import engine_from
 from thinkctl.engines.doctor import examine
@@ -41,12 +42,8 @@ class Line:
 @pytest.fixture(scope="module", params=["generate", "completions", "chat"])
 def line(served: str, request: pytest.FixtureRequest) -> Iterator[Line]:
     engine = OpenAIEngine(base_url=served, route=request.param)
-    with asyncio.Runner() as runner:
-        try:
-            runner.run(engine.start())
-            yield Line(engine, runner)
-        finally:
-            runner.run(engine.aclose())
+    with running(engine) as runner:
+        yield Line(engine, runner)
 
 
 @pytest.mark.parametrize("check", CHECKS.values(), ids=list(CHECKS))
